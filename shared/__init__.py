@@ -1,0 +1,1 @@
+"""The chassis: the mechanisms that every module stands on, and no business noun."""

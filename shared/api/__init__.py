@@ -1,0 +1,1 @@
+"""The chassis' HTTP edge: problems, strict bodies, paging, idempotency, OpenAPI, health."""

@@ -1,0 +1,78 @@
+"""Sagas: a change in several modules as named steps, each its own transaction, with compensations up to a pivot."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a remote step carries: `key` is `saga:step:direction`, the same on every retry; `timeout_s` is what is left of
+    the claim, and the call must end before it."""
+
+    key: str
+    timeout_s: float
+
+
+class Waiting(Exception):
+    """Raised by a step whose effect ends elsewhere (3-D Secure, a provider's webhook). The saga sleeps until it is woken
+    or `recheck` has passed, and runs the step again with the same key. `state` is kept."""
+
+    def __init__(self, state: msgspec.Struct, recheck: timedelta) -> None:
+        super().__init__("waiting")
+        self.state = state
+        self.recheck = recheck
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Generic[W, S]):
+    """A step inside the saga's own module: its effect and the saga's progress commit in one transaction, exactly once."""
+
+    name: str
+    action: Callable[[W, S], Awaitable[S]]
+    compensation: Callable[[W, S], Awaitable[S]] | None = None
+    pivot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remote(Generic[S]):
+    """A step in a neighbour or a foreign system: marked *sent* before the call, called outside any transaction, stored
+    after it. Both functions are idempotent by `Call.key`; the compensation must win over an action that comes later."""
+
+    name: str
+    action: Callable[[S, Call], Awaitable[S]]
+    compensation: Callable[[S, Call], Awaitable[S]] | None = None
+    pivot: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a saga was compensated: the DomainError of the step that refused."""
+
+    code: str
+    detail: str
+    facts: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Saga(Generic[W, S]):
+    """`name` and `version` are stable; an instance stays on its version. Before the pivot a DomainError that is not
+    retryable starts the compensations; after it there are only retries.
+
+    `finish` runs in the last transaction (after the last step, or after the last compensation, with the failure) and
+    returns the outcome to keep: what a repeated request is answered with.
+    """
+
+    name: str
+    version: int
+    state: type[S]
+    steps: Sequence[Local[W, S] | Remote[S]]
+    finish: Callable[[W, S, Failure | None], Awaitable[msgspec.Struct]]
+    give_up_after: timedelta = timedelta(minutes=15)
+
+    RETRIES_BEFORE_STUCK: ClassVar[int] = 10

@@ -1,0 +1,1 @@
+"""The chassis' machinery: settings, Postgres, events, tasks, sagas, Redis, logs."""

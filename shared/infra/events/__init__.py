@@ -1,0 +1,1 @@
+"""The event log of each module, and the dispatcher that carries it to subscribers."""

@@ -1,0 +1,1 @@
+"""Persistence and execution of the sagas that shared/domain/saga.py declares."""
