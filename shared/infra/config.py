@@ -1,0 +1,158 @@
+"""Settings: one frozen Struct read from the environment, every fault reported at once."""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from shared.infra.secrets import Secret
+
+PREFIX = "TENON_"
+MIGRATION_URL = "TENON_MIGRATION_URL"
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h: what a process that refuses its settings ends with."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each field is the variable `TENON_<FIELD>`; a secret may be given as a file by `TENON_<FIELD>_FILE`."""
+
+    environment: Annotated[
+        Literal["development", "test", "production"], Meta(description="Production refuses weak secrets and a plain public URL.")
+    ] = "production"
+    database_url: Annotated[
+        str,
+        Meta(
+            description="The Postgres server and database; each module logs in as its own role with a derived password.",
+            examples=["postgresql://127.0.0.1:5432/tenon"],
+        ),
+    ]
+    db_secret: Annotated[Secret, Meta(description="The passwords of the runtime roles derive from it.")]
+    secret: Annotated[Secret, Meta(description="Root secret: token, cursor and link keys derive from it.")]
+    redis_url: Annotated[
+        str, Meta(description="A Redis-compatible server; when it is gone Tenon is degraded, not down.", examples=["redis://127.0.0.1:6379/0"])
+    ]
+    modules: Annotated[tuple[str, ...], Meta(description="The modules that this process hosts, separated by commas; empty: all.")] = ()
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="The port to listen on.")] = 8000
+    public_url: Annotated[
+        str, Meta(description="What links in mails and problem types begin with; never taken from a request.", examples=["https://shop.example"])
+    ] = "http://127.0.0.1:8000"
+    cors_origins: Annotated[tuple[str, ...], Meta(description="Exact origins of browsers that may call the API, separated by commas.")] = ()
+    db_connections: Annotated[int, Meta(ge=4, le=500, description="Open connections of this process, over all modules.")] = 24
+    request_seconds: Annotated[int, Meta(ge=1, le=120, description="How long a request may take, in seconds.")] = 15
+    mail_url: Annotated[
+        str,
+        Meta(description="Where mail goes: an SMTP server, or a folder for development.", examples=["smtp://127.0.0.1:25", "file:///var/spool/tenon"]),
+    ]
+    mail_from: Annotated[str, Meta(description="The sender of every mail.")] = "Tenon <shop@tenon.invalid>"
+    password_memory_kib: Annotated[int, Meta(ge=8, le=1_048_576, description="Argon2id memory per hash, in KiB.")] = 65536
+    reservation_seconds: Annotated[int, Meta(ge=30, le=86400, description="How long completing a cart may hold stock, in seconds.")] = 900
+    log_format: Annotated[Literal["json", "console"], Meta(description="One JSON object per line, or lines for people.")] = "json"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The lowest level that is logged.")] = "info"
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+
+class ConfigurationError(Exception):
+    """`faults` are sentences that name the variable and the fix."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def process_environment() -> Mapping[str, str]:
+    return os.environ
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check the settings; raises ConfigurationError with every fault at once."""
+    faults = _unknown_names(environ)
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        try:
+            text = _text(environ, field.name, secret=_is_secret(field.type))
+            if text is not None:
+                values[field.name] = _parse(text, field.type)
+            elif field.required:
+                faults.append(f"{variable(field.name)} is not set: {_description(field.type)}")
+        except (msgspec.ValidationError, ValueError, OSError) as error:
+            faults.append(f"{variable(field.name)}: {error}")
+    faults += _contradictions(values, environ)
+    if faults:
+        raise ConfigurationError(faults)
+    return Settings(**values)
+
+
+def migration_url(environ: Mapping[str, str]) -> str:
+    """The owner's URL, for `tenon db` alone; raises ConfigurationError."""
+    if url := environ.get(MIGRATION_URL):
+        return url
+    raise ConfigurationError([f"{MIGRATION_URL} is not set: give the URL of a role that may create schemas and roles"])
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    fields = msgspec.structs.fields(Settings)
+    known = {variable(f.name) for f in fields} | {variable(f.name) + "_FILE" for f in fields if _is_secret(f.type)} | {MIGRATION_URL}
+    faults = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            faults.append(f"{name} is not a setting: " + (f"did you mean {near[0]}?" if near else "remove it"))
+    return faults
+
+
+def _text(environ: Mapping[str, str], field: str, *, secret: bool) -> str | None:
+    name = variable(field)
+    if secret and (path := environ.get(name + "_FILE")):
+        if name in environ:
+            raise ValueError(f"set it or {name}_FILE, not both")
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environ.get(name)
+
+
+def _parse(text: str, annotation: Any) -> Any:
+    if _is_secret(annotation):
+        return Secret(text)
+    value: Any = [part.strip() for part in text.split(",") if part.strip()] if _bare(annotation) == tuple[str, ...] else text
+    return msgspec.convert(value, annotation, strict=False)
+
+
+def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    faults = []
+    for field, schemes in (("database_url", ("postgresql",)), ("redis_url", ("redis", "rediss", "unix")), ("mail_url", ("smtp", "smtps", "file"))):
+        if field in values and urlsplit(values[field]).scheme not in schemes:
+            faults.append(f"{variable(field)}: begin it with {' or '.join(s + '://' for s in schemes)}")
+    if values.get("environment", "production") != "production":
+        return faults
+    for field in ("secret", "db_secret"):
+        if field in values and (weakness := values[field].weakness()):
+            faults.append(f'{variable(field)} {weakness}: generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(48))"`')
+    if MIGRATION_URL in environ:
+        faults.append(f"{MIGRATION_URL} is for `tenon db` alone: a production server must not know the owner's password")
+    if not values.get("public_url", "http:").startswith("https://"):
+        faults.append(f"{variable('public_url')}: production needs the shop's https:// address")
+    return faults
+
+
+def _bare(annotation: Any) -> Any:
+    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
+
+
+def _is_secret(annotation: Any) -> bool:
+    return _bare(annotation) is Secret
+
+
+def _description(annotation: Any) -> str:
+    return next((m.description for m in annotation.__metadata__ if isinstance(m, Meta) and m.description), "")

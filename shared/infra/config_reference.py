@@ -1,0 +1,67 @@
+"""The settings described from their own definition: `.env.example` and `docs/configuration.md`."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo
+
+from shared.infra.config import MIGRATION_URL, Settings, variable
+from shared.infra.secrets import Secret
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every variable with its description, defaults commented out."""
+    lines = ["# Every setting of Tenon. Written by `make docs` from shared/infra/config.py.", ""]
+    for field in msgspec.structs.fields(Settings):
+        lines.append(f"# {_meta(field).description}")
+        lines.append(f"{variable(field.name)}={_example(field)}" if field.required else f"# {variable(field.name)}={_default(field)}")
+        lines.append("")
+    return "\n".join([*lines, "# For `tenon db` alone: the role that creates schemas and roles.", f"# {MIGRATION_URL}=", ""])
+
+
+def markdown() -> str:
+    """The text of `docs/configuration.md`: one row per variable."""
+    rows = [
+        f"| `{variable(field.name)}` | {_kind(field)} | {'required' if field.required else f'`{_default(field)}`'} | {_meta(field).description} |"
+        for field in msgspec.structs.fields(Settings)
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Written by `make docs` from `shared/infra/config.py`. A secret may be given as a file: `<NAME>_FILE`.",
+            "",
+            "| variable | value | default | what it does |",
+            "|---|---|---|---|",
+            *rows,
+            f"| `{MIGRATION_URL}` | text | for `tenon db` alone | The role that creates schemas and roles; a production server refuses it. |",
+            "",
+        ]
+    )
+
+
+def _meta(field: FieldInfo) -> Meta:
+    merged: dict[str, Any] = {}
+    for meta in field.type.__metadata__:
+        merged |= {name: value for name in ("description", "examples", "ge", "le") if (value := getattr(meta, name)) is not None}
+    return Meta(**merged)
+
+
+def _example(field: FieldInfo) -> str:
+    return str((_meta(field).examples or [""])[0])
+
+
+def _default(field: FieldInfo) -> str:
+    return ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+
+
+def _kind(field: FieldInfo) -> str:
+    bare, meta = field.type.__origin__, _meta(field)
+    if bare is Secret:
+        return "secret"
+    if get_origin(bare) is Literal:
+        return ", ".join(get_args(bare))
+    if bare is int:
+        return f"{meta.ge} to {meta.le}"
+    return "list" if get_origin(bare) is tuple else "text"

@@ -1,0 +1,97 @@
+"""Settings are read once, whole, and refused with every fault at once."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.infra.config import ConfigurationError, load, migration_url
+from shared.infra.secrets import Secret
+
+GOOD_SECRET = "kV9tq3mXb7Lw2ZpR8sYc5HnD4gFjA6uE1oTiQxWy"
+GOOD = {
+    "TENON_DATABASE_URL": "postgresql://127.0.0.1/tenon",
+    "TENON_REDIS_URL": "redis://127.0.0.1:6379/0",
+    "TENON_SECRET": GOOD_SECRET,
+    "TENON_DB_SECRET": GOOD_SECRET[::-1],
+    "TENON_MAIL_URL": "smtp://127.0.0.1:25",
+    "TENON_PUBLIC_URL": "https://shop.example",
+}
+
+
+def faults(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ)
+    return "\n".join(caught.value.faults)
+
+
+def test_a_complete_environment_is_read_with_defaults() -> None:
+    settings = load(GOOD)
+    assert settings.production
+    assert settings.port == 8000
+    assert settings.secret.reveal() == GOOD_SECRET
+
+
+def test_every_fault_is_named_at_once_with_its_variable() -> None:
+    told = faults({"TENON_PORT": "eighty", "TENON_LOG_FORMAT": "xml", "TENON_DB_CONNECTIONS": "1", "TENON_DATABASE_URL": "mysql://x/y"})
+    for name in ("TENON_PORT", "TENON_LOG_FORMAT", "TENON_DB_CONNECTIONS", "TENON_DATABASE_URL", "TENON_REDIS_URL", "TENON_SECRET"):
+        assert name in told
+
+
+def test_an_unknown_name_gets_a_did_you_mean() -> None:
+    assert "TENON_DATABSE_URL is not a setting: did you mean TENON_DATABASE_URL?" in faults({**GOOD, "TENON_DATABSE_URL": "x"})
+
+
+def test_names_of_other_programs_are_nobody_s_business() -> None:
+    assert load({**GOOD, "PATH": "/bin", "DATABASE_URL": "x"})
+
+
+@pytest.mark.parametrize("weak", ["short", "a" * 64, "please-change-me-before-you-deploy-this-thing"])
+def test_production_refuses_a_weak_secret(weak: str) -> None:
+    told = faults({**GOOD, "TENON_SECRET": weak})
+    assert "TENON_SECRET" in told
+    assert weak not in told
+
+
+def test_development_accepts_a_weak_secret() -> None:
+    assert load({**GOOD, "TENON_SECRET": "short", "TENON_ENVIRONMENT": "development"}).secret.reveal() == "short"
+
+
+def test_production_refuses_the_owner_s_url_and_a_plain_public_url() -> None:
+    told = faults({**GOOD, "TENON_MIGRATION_URL": "postgresql://owner@db/tenon", "TENON_PUBLIC_URL": "http://shop.example"})
+    assert "TENON_MIGRATION_URL" in told
+    assert "TENON_PUBLIC_URL" in told
+
+
+def test_the_owner_s_url_is_demanded_where_it_is_needed() -> None:
+    with pytest.raises(ConfigurationError, match="TENON_MIGRATION_URL"):
+        migration_url(GOOD)
+
+
+def test_a_secret_may_come_from_a_file_but_not_from_two_places(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(GOOD_SECRET + "\n")
+    by_file = {**GOOD, "TENON_SECRET_FILE": str(path)}
+    assert "not both" in faults(by_file)
+    del by_file["TENON_SECRET"]
+    assert load(by_file).secret.reveal() == GOOD_SECRET
+
+
+def test_a_missing_secret_file_is_a_fault_not_a_crash(tmp_path: Path) -> None:
+    environ = {**GOOD, "TENON_SECRET_FILE": str(tmp_path / "nowhere")}
+    del environ["TENON_SECRET"]
+    assert "TENON_SECRET" in faults(environ)
+
+
+def test_a_list_is_separated_by_commas() -> None:
+    assert load({**GOOD, "TENON_MODULES": "catalog, orders"}).modules == ("catalog", "orders")
+
+
+def test_a_secret_is_never_shown() -> None:
+    assert GOOD_SECRET not in repr(load(GOOD))
+    assert GOOD_SECRET not in f"{Secret(GOOD_SECRET)} {Secret(GOOD_SECRET)!r}"
+
+
+def test_keys_of_different_purposes_are_unrelated() -> None:
+    secret = Secret(GOOD_SECRET)
+    assert secret.derive("cursor") != secret.derive("token")
+    assert secret.derive("cursor") == Secret(GOOD_SECRET).derive("cursor")
