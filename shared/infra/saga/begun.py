@@ -1,0 +1,61 @@
+"""A saga that has just begun: the row that its unit of work inserts, and the claim with which this process may run it at once."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from shared.domain.context import current
+from shared.domain.ids import new_id
+from shared.domain.saga import Saga
+
+FIRST_TOKEN = 1
+GRACE_S = 5.0
+"""The first claim outlives the request's deadline by this much: time to store the answer of its last call."""
+
+WITHOUT_DEADLINE_S = 10.0
+
+
+@dataclass(slots=True)
+class Begun:
+    """`claim_ends` is a time of `time.monotonic()`, never later than the row's `claimed_until`.
+
+    `taken` is a mutable mark, because tasks started meanwhile copy the context but share this object.
+    """
+
+    id: str
+    saga: Saga[Any, Any]
+    state: msgspec.Struct
+    key: str
+    claim_s: float
+    claim_ends: float
+    taken: bool = False
+
+    def row(self) -> tuple[object, ...]:
+        """The parameters of BEGIN_SAGA."""
+        context = current()
+        data = msgspec.json.encode(self.state).decode()
+        named = (self.id, self.saga.name, self.saga.version, self.key, context.principal.scope)
+        return (*named, data, self.claim_s, context.correlation_id, context.traceparent)
+
+
+_begun: ContextVar[Begun | None] = ContextVar("tenon_begun_saga", default=None)
+
+
+def begin(saga: Saga[Any, Any], state: msgspec.Struct, key: str) -> Begun:
+    """Called inside the unit of work; when that rolls back, nobody ever learns the id."""
+    claim_s = current().seconds_left(WITHOUT_DEADLINE_S) + GRACE_S
+    begun = Begun(new_id("sag"), saga, state, key, claim_s, monotonic() + claim_s)
+    _begun.set(begun)
+    return begun
+
+
+def take(saga_id: str) -> Begun | None:
+    """The claim of a saga that this task itself began; at most once, because two runners would share its token."""
+    begun = _begun.get()
+    if begun is None or begun.id != saga_id or begun.taken:
+        return None
+    begun.taken = True
+    return begun
