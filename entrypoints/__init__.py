@@ -1,0 +1,1 @@
+"""How the system is started: composition root, servers, commands."""
