@@ -123,9 +123,11 @@ def attempt(launch: Callable[[], None]) -> None:
     """Launch, and launch again while the reason for a failure is one that passes."""
     for _ in range(STARTS - 1):
         try:
-            return launch()
+            launch()
         except Transient:
             time.sleep(0.5)
+        else:
+            return
     launch()
 
 
