@@ -3,21 +3,24 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
 W = TypeVar("W")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a remote step carries: `key` is `saga:step:direction`, the same on every retry; `timeout_s` is what is left of
-    the claim, and the call must end before it."""
+    the claim, and the call must end before it. `action_key` is the key of the step's action, also in its compensation,
+    which names by it what is to be undone even when the action's answer never arrived."""
 
     key: str
     timeout_s: float
+    action_key: str
 
 
 class Waiting(Exception):
@@ -65,7 +68,8 @@ class Saga(Generic[W, S]):
     retryable starts the compensations; after it there are only retries.
 
     `finish` runs in the last transaction (after the last step, or after the last compensation, with the failure) and
-    returns the outcome to keep: what a repeated request is answered with.
+    returns the outcome to keep: what a repeated request is answered with. `result` is the path under which its subject can
+    be read, with `{key}` for the key that it was begun with.
     """
 
     name: str
@@ -74,5 +78,34 @@ class Saga(Generic[W, S]):
     steps: Sequence[Local[W, S] | Remote[S]]
     finish: Callable[[W, S, Failure | None], Awaitable[msgspec.Struct]]
     give_up_after: timedelta = timedelta(minutes=15)
+    result: str = ""
 
     RETRIES_BEFORE_STUCK: ClassVar[int] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[R]):
+    """The saga is over: done, or compensated because of `failure`. `outcome` is what its `finish` returned."""
+
+    outcome: R
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """The saga waits for somebody; `state` is what the waiting step left, a link to follow for instance."""
+
+    state: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """Patience ended first; a worker goes on."""
+
+
+class Sagas(Protocol):
+    """How a use case runs at once what its transaction has begun."""
+
+    async def run(self, saga_id: str, outcome: type[R], *, patience_s: float) -> Ended[R] | Asleep | Underway:
+        """Go on with the saga until it ends, falls asleep or `patience_s` has passed; never raises a step's error."""
+        ...
