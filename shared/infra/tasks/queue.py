@@ -1,7 +1,6 @@
-"""The task table of one module: adding to it, claiming from it, and storing how it ended."""
+"""Adding to a module's task table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -10,35 +9,28 @@ from shared.domain.ids import new_id
 from shared.infra.events.log import headers
 
 DEFAULT_PRIORITY: Final = 5
-LANE_OCCUPIED: Final = "('ready', 'claimed', 'blocked', 'dead')"
 
-
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """`delay_s` is counted by the database's clock; `priority` is 0 to 9, the greatest first."""
-
-    kind: str
-    payload: object
-    unique: str | None = None
-    delay_s: float = 0.0
-    key: str = ""
-    priority: int = DEFAULT_PRIORITY
-
+TaskRow = tuple[str, str, str, str | None, int, str, str, float]
 
 _COLUMNS: Final = "id, kind, key, unique_key, priority, payload, headers, due_at"
 _CASTS: Final = ("text", "text", "text", "text", "smallint", "jsonb", "jsonb")
+_WIDTH: Final = len(_CASTS) + 1
 
 
-def insert(tasks: Sequence[NewTask]) -> tuple[str, list[object]]:
-    """The INSERT of `tasks` and its parameters. One whose unique value is taken by a task that has not ended is left out."""
-    carried = msgspec.json.encode(headers()).decode()
-    arguments: list[object] = []
-    values = []
-    for task in tasks:
-        first = len(arguments) + 1
-        payload = msgspec.json.encode(task.payload).decode()
-        arguments += (new_id("tsk"), task.kind, task.key, task.unique, task.priority, payload, carried, task.delay_s)
-        places = ", ".join(f"${first + place}::{cast}" for place, cast in enumerate(_CASTS))
-        values.append(f"({places}, now() + make_interval(secs => ${first + len(_CASTS)}))")
-    sql = f"insert into task ({_COLUMNS}) values {', '.join(values)} on conflict do nothing"  # noqa: S608 - only places of parameters
-    return sql, arguments
+def row(
+    kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "", priority: int = DEFAULT_PRIORITY
+) -> TaskRow:
+    """A task with the context as it is now. `priority` is 0 to 9, the greatest first."""
+    return new_id("tsk"), kind, key, unique, priority, msgspec.json.encode(payload).decode(), headers(), delay_s
+
+
+def insert(rows: Sequence[TaskRow]) -> tuple[str, list[object]]:
+    """One INSERT and its parameters. A task whose unique value is held by one that has not ended is left out."""
+    values = ", ".join(_places(_WIDTH * at + 1) for at in range(len(rows)))
+    sql = f"insert into task ({_COLUMNS}) values {values} on conflict do nothing"  # noqa: S608 - only places of parameters are formatted
+    return sql, [value for row in rows for value in row]
+
+
+def _places(first: int) -> str:
+    places = ", ".join(f"${first + at}::{cast}" for at, cast in enumerate(_CASTS))
+    return f"({places}, clock_timestamp() + make_interval(secs => ${first + _WIDTH - 1}))"
