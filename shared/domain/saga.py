@@ -69,7 +69,8 @@ class Saga(Generic[W, S]):
 
     `finish` runs in the last transaction (after the last step, or after the last compensation, with the failure) and
     returns the outcome to keep: what a repeated request is answered with. `result` is the path under which its subject can
-    be read, with `{key}` for the key that it was begun with.
+    be read, with `{key}` for the key that it was begun with. `pivoted`: the transaction that begins it is the pivot already,
+    every step only goes forward.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Saga(Generic[W, S]):
     finish: Callable[[W, S, Failure | None], Awaitable[msgspec.Struct]]
     give_up_after: timedelta = timedelta(minutes=15)
     result: str = ""
+    pivoted: bool = False
 
     RETRIES_BEFORE_STUCK: ClassVar[int] = 10
 

@@ -1,5 +1,7 @@
 """Secrets: a type that cannot be printed by accident, and keys derived from the root secret per purpose."""
 
+from collections.abc import Callable
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -40,3 +42,8 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def role_password(secret: Secret) -> Callable[[str], str]:
+    """How the password of a runtime role derives from the database secret."""
+    return lambda role: secret.derive(f"role:{role}").hex()

@@ -1,0 +1,1 @@
+"""The rules of carts and orders, without framework or I/O."""

@@ -1,0 +1,78 @@
+"""Cancelling an order: the money goes back, then the stock. Decided in one transaction; from there only forward."""
+
+from typing import Final
+
+import msgspec
+
+from modules.orders.domain.order import Order, PaymentStatus
+from modules.orders.domain.ports import Payment, Stock, Work
+from modules.orders.domain.views import OrderView, order_view
+from shared.domain.money import Money
+from shared.domain.saga import Call, Failure, Remote, Saga
+
+CANCEL_ORDER: Final = "orders.cancel_order"
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """`to_refund` is what was captured and not refunded yet; with nothing captured the authorisation is voided."""
+
+    order_id: str
+    attempt_key: str
+    intent_id: str
+    to_refund: Money
+    reason: str
+
+    @classmethod
+    def of(cls, order: Order, reason: str) -> "CancelOrder":
+        if order.intent_id is None:
+            raise ValueError("an order is placed with an authorised payment")
+        return cls(
+            order_id=order.id,
+            attempt_key=order.attempt_key,
+            intent_id=order.intent_id,
+            to_refund=Money(order.captured - order.refunded, order.total.currency),
+            reason=reason,
+        )
+
+
+class CancellationSteps:
+    """The steps' functions, with the neighbours that they ask."""
+
+    def __init__(self, stock: Stock, payment: Payment) -> None:
+        self._stock = stock
+        self._payment = payment
+
+    def saga(self) -> Saga[Work, CancelOrder]:
+        return Saga(
+            name=CANCEL_ORDER,
+            version=1,
+            state=CancelOrder,
+            steps=[
+                Remote("return_money", self._return_money),
+                Remote("return_stock", self._return_stock),
+            ],
+            finish=self._finish,
+            pivoted=True,
+            result="/v1/orders/{key}",
+        )
+
+    async def _return_money(self, state: CancelOrder, call: Call) -> CancelOrder:
+        if state.to_refund.amount:
+            await self._payment.refund(call.key, state.intent_id, state.to_refund, state.reason)
+        else:
+            await self._payment.void(state.attempt_key, state.order_id)
+        return state
+
+    async def _return_stock(self, state: CancelOrder, call: Call) -> CancelOrder:
+        await self._stock.give_back(state.attempt_key)
+        return state
+
+    async def _finish(self, work: Work, state: CancelOrder, failure: Failure | None) -> OrderView:
+        order = await work.orders.lock(state.order_id)
+        order.end_saga()
+        if state.to_refund.amount:
+            order.record_refund(order.captured)
+        elif order.payment_status is PaymentStatus.AUTHORIZED:
+            order.record_void()
+        await work.orders.save(order)
+        return order_view(order)

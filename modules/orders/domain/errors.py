@@ -1,0 +1,59 @@
+"""Refusals of carts and orders."""
+
+from shared.domain.errors import Conflict, Declined, RuleViolated
+
+
+class CartNotOpen(Conflict):
+    """The cart is being completed, or has become an order; it cannot be changed any more."""
+
+    code = "cart_not_open"
+    title = "The cart is not open"
+
+
+class CompletionInProgress(Conflict):
+    """The cart is being completed by another request; ask again in a moment."""
+
+    code = "in_progress"
+    title = "Completion in progress"
+    retryable = True
+
+
+class PriceChanged(Conflict):
+    """The total is not the one that was expected. The fact `total` is the present one; show it, and ask again."""
+
+    code = "price_changed"
+    title = "The price has changed"
+
+
+class CartIncomplete(RuleViolated):
+    """Something still blocks completion; the fact `requirements` lists all of it."""
+
+    code = "cart_incomplete"
+    title = "The cart is not ready"
+
+
+class NotSellable(RuleViolated):
+    """This variant cannot be bought: it is unknown, not published, or has no price in the cart's currency."""
+
+    code = "variant_not_sellable"
+    title = "Not for sale"
+
+
+class CartFull(RuleViolated):
+    """A cart holds at most 100 different variants, and at most 999 of each."""
+
+    code = "cart_full"
+    title = "The cart is full"
+
+
+class PaymentDeclined(Declined):
+    """The payment method was declined: stock has been released and the cart is open for another one."""
+
+    code = "payment_declined"
+
+
+class IllegalTransition(Conflict):
+    """The order's state does not allow this step."""
+
+    code = "illegal_transition"
+    title = "The order does not allow this now"

@@ -1,0 +1,104 @@
+"""What orders needs from its own store and from its neighbours, in its own words."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from modules.orders.domain.cart import Cart
+from modules.orders.domain.order import Order
+from modules.orders.domain.owner import Owner
+from modules.orders.domain.totals import Offer
+from shared.domain.money import Money
+from shared.domain.work import Recorder
+
+
+class Carts(Protocol):
+    async def add(self, cart: Cart) -> None: ...
+
+    async def lock(self, cart_id: str, owner: Owner | None = None) -> Cart:
+        """Raises NotFound when there is none, or, where an owner is given, it is somebody else's."""
+        ...
+
+    async def save(self, cart: Cart) -> None: ...
+
+
+class Orders(Protocol):
+    async def lock(self, order_id: str, owner: Owner | None = None) -> Order:
+        """Raises NotFound as Carts.lock does."""
+        ...
+
+    async def of_cart(self, cart_id: str) -> Order | None:
+        """The order that this cart became or attempts to become, locked."""
+        ...
+
+    async def put_draft(self, order: Order) -> None: ...
+
+    async def save(self, order: Order) -> None: ...
+
+    async def next_number(self) -> tuple[str, datetime]:
+        """A number for people, and the present by the database's clock."""
+        ...
+
+
+class Work(Recorder, Protocol):
+    """One transaction of this module."""
+
+    @property
+    def carts(self) -> Carts: ...
+
+    @property
+    def orders(self) -> Orders: ...
+
+
+class Catalogue(Protocol):
+    async def offers(self, variant_ids: Sequence[str], currency: str) -> Mapping[str, Offer]:
+        """What can be said of these variants now, by id; unknown ones are absent."""
+        ...
+
+
+class HeldLine(msgspec.Struct, frozen=True):
+    sku: str
+    quantity: int
+
+
+class Stock(Protocol):
+    """Every command is idempotent by its key."""
+
+    async def hold(self, key: str, lines: Sequence[HeldLine], seconds: int) -> None:
+        """All lines or none; raises a Conflict that names what is available."""
+        ...
+
+    async def release(self, key: str) -> None: ...
+
+    async def allocate(self, key: str) -> None:
+        """Turn a hold into an allocation; an expired one is taken again, or a Conflict is raised."""
+        ...
+
+    async def give_back(self, key: str) -> None: ...
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    intent_id: str
+    status: Literal["authorized", "declined", "requires_action"]
+    decline_code: str | None = None
+    action_url: str | None = None
+
+
+class CaptureRefused(Exception):
+    """The provider will not capture this authorisation, now or later. Never leaves this module: the order is cancelled."""
+
+
+class Payment(Protocol):
+    """Every command is idempotent by its key."""
+
+    async def authorize(self, key: str, order_id: str, amount: Money, payment_method: str) -> Authorization: ...
+
+    async def capture(self, key: str, intent_id: str, amount: Money) -> None:
+        """Raises CaptureRefused when it is for good."""
+        ...
+
+    async def void(self, key: str, order_id: str) -> None: ...
+
+    async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Where carts and orders are kept, and how their neighbours are asked."""

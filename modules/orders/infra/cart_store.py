@@ -1,0 +1,68 @@
+"""Carts in Postgres: locked by row, written whole in few statements."""
+
+from modules.orders.domain.cart import Cart
+from modules.orders.domain.owner import Owner
+from modules.orders.infra import rows
+from shared.domain.errors import NotFound
+from shared.infra.db.unit_of_work import UnitOfWork
+
+LOCK = f"{rows.CART} where c.id = $1 for update"
+LOCK_OWNED = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3) for update"
+
+INSERT = """
+    insert into cart (id, user_id, token_hash, currency, email, status, version) values ($1, $2, $3, $4, $5, $6, $7)
+"""
+SAVE = """
+    update cart set user_id = $2, token_hash = $3, email = $4, shipping_address = $5, status = $6, order_id = $7, version = $8,
+                    updated_at = now()
+    where id = $1
+"""
+REMOVE_ITEMS = "delete from cart_item where cart_id = $1 and id <> all($2::text[])"
+PUT_ITEMS = """
+    insert into cart_item (cart_id, id, variant_id, quantity)
+    select $1, wanted.* from unnest($2::text[], $3::text[], $4::int[]) as wanted
+    on conflict on constraint cart_item_pk do update set quantity = excluded.quantity
+    where cart_item.quantity <> excluded.quantity
+"""
+
+
+class SqlCarts:
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+        self._stored: dict[str, list[tuple[str, int]]] = {}
+
+    async def add(self, cart: Cart) -> None:
+        owner = cart.owner
+        await self._uow.execute(
+            INSERT, cart.id, owner.user_id, owner.token_hash, cart.currency, cart.email, cart.status.value, cart.version
+        )
+
+    async def lock(self, cart_id: str, owner: Owner | None = None) -> Cart:
+        if owner is None:
+            row = await self._uow.fetchrow(LOCK, cart_id)
+        else:
+            row = await self._uow.fetchrow(LOCK_OWNED, cart_id, owner.user_id, owner.token_hash)
+        if row is None:
+            raise NotFound("there is no such cart")
+        cart = rows.cart(row)
+        self._stored[cart.id] = _content(cart)
+        return cart
+
+    async def save(self, cart: Cart) -> None:
+        address = None if cart.shipping_address is None else rows.json(cart.shipping_address)
+        owner = cart.owner
+        await self._uow.execute(
+            SAVE, cart.id, owner.user_id, owner.token_hash, cart.email, address, cart.status.value, cart.order_id, cart.version
+        )
+        before, after = self._stored[cart.id], _content(cart)
+        ids = [item.id for item in cart.items]
+        if {id for id, _ in before} - set(ids):
+            await self._uow.execute(REMOVE_ITEMS, cart.id, ids)
+        if set(after) - set(before):
+            variants, quantities = [item.variant_id for item in cart.items], [item.quantity for item in cart.items]
+            await self._uow.execute(PUT_ITEMS, cart.id, ids, variants, quantities)
+        self._stored[cart.id] = after
+
+
+def _content(cart: Cart) -> list[tuple[str, int]]:
+    return [(item.id, item.quantity) for item in cart.items]

@@ -1,0 +1,111 @@
+"""The reads of carts and orders: each one statement, straight to its Struct."""
+
+from collections.abc import Sequence
+
+import msgspec
+from asyncpg import Record
+
+from modules.orders.domain.cart import Cart
+from modules.orders.domain.owner import Owner
+from modules.orders.domain.views import CartSnapshot, OrderRow, OrderView, Timeline, TimelineEntry, order_view
+from modules.orders.infra import rows
+from modules.orders.public import OrderSummary, SummaryLine
+from shared.domain.money import Money
+from shared.domain.page import PageRequest, Slice, cut
+from shared.infra.db.database import Database
+
+CART = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)"
+
+# index: cart_pk, cart_item_pk
+PRICED_VARIANTS = """
+    select c.currency, array(select i.variant_id from cart_item i where i.cart_id = c.id)
+    from cart c
+    where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)
+"""
+ORDER = f"{rows.ORDER} where o.id = $1 and o.status <> 'draft' and ($2 or o.user_id = $3 or o.token_hash = $4)"
+SUMMARIES = f"{rows.ORDER} where o.id = any($1) and o.status <> 'draft'"
+
+LIST = """
+    select o.id, o.number, o.status, o.payment_status, o.fulfilment_status, o.total, o.currency, o.placed_at
+    from customer_order o
+    where o.status <> 'draft' and ($1::text is null or o.status = $1) and ($2::text is null or o.id < $2)
+"""
+# index: customer_order_placed
+LIST_ALL = f"{LIST} order by o.id desc limit $3"
+# index: customer_order_by_user
+LIST_OWN = f"{LIST} and o.user_id = $4 order by o.id desc limit $3"
+
+# index: order_entry_by_order
+TIMELINE = """
+    select o.id, (select coalesce(json_agg(json_build_object('at', e.at, 'kind', e.kind, 'facts', e.facts) order by e.id), '[]')
+                  from order_entry e where e.order_id = o.id)
+    from customer_order o
+    where o.id = $1 and o.status <> 'draft' and ($2 or o.user_id = $3 or o.token_hash = $4)
+"""
+
+
+class SqlOrderQueries:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def cart(self, cart_id: str, owner: Owner) -> Cart | None:
+        row = await self._database.fetchrow(CART, cart_id, owner.user_id, owner.token_hash)
+        return None if row is None else rows.cart(row)
+
+    async def priced_variants(self, cart_id: str, owner: Owner) -> CartSnapshot | None:
+        row = await self._database.fetchrow(PRICED_VARIANTS, cart_id, owner.user_id, owner.token_hash)
+        return None if row is None else CartSnapshot(*row)
+
+    async def order(self, order_id: str, owner: Owner | None) -> OrderView | None:
+        row = await self._database.fetchrow(ORDER, order_id, *_seen_by(owner))
+        return None if row is None else order_view(rows.order(row))
+
+    async def orders(self, owner: Owner | None, status: str | None, page: PageRequest) -> Slice[OrderRow]:
+        after = page.after[0] if page.after else None
+        if owner is None:
+            found = await self._database.fetch(LIST_ALL, status, after, page.limit + 1)
+        else:
+            found = await self._database.fetch(LIST_OWN, status, after, page.limit + 1, owner.user_id)
+        return cut([_row(record) for record in found], page, lambda row: (row.id,))
+
+    async def timeline(self, order_id: str, owner: Owner | None) -> Timeline | None:
+        row = await self._database.fetchrow(TIMELINE, order_id, *_seen_by(owner))
+        if row is None:
+            return None
+        return Timeline(order_id=row[0], entries=msgspec.json.decode(row[1], type=list[TimelineEntry]))
+
+    async def summaries(self, order_ids: Sequence[str]) -> list[OrderSummary]:
+        found = await self._database.fetch(SUMMARIES, list(order_ids))
+        return [_summary(order_view(rows.order(record)), record["user_id"]) for record in found]
+
+
+def _seen_by(owner: Owner | None) -> tuple[bool, str | None, str | None]:
+    return (True, None, None) if owner is None else (False, owner.user_id, owner.token_hash)
+
+
+def _row(record: Record) -> OrderRow:
+    id, number, status, payment, fulfilment, total, currency, placed_at = record
+    return OrderRow(
+        id=id,
+        number=number,
+        status=status,
+        payment_status=payment,
+        fulfilment_status=fulfilment,
+        total=Money(total, currency),
+        placed_at=placed_at,
+    )
+
+
+def _summary(order: OrderView, user_id: str | None) -> OrderSummary:
+    return OrderSummary(
+        order_id=order.id,
+        number=order.number,
+        user_id=user_id,
+        guest_email=None if user_id else order.email,
+        lines=[
+            SummaryLine(title=line.title, sku=line.sku, quantity=line.quantity, unit_price=line.unit_price, total=line.total)
+            for line in order.lines
+        ],
+        total=order.total,
+        placed_at=order.placed_at,
+    )

@@ -1,0 +1,73 @@
+"""What orders hears. Browser, worker and the provider's webhook all end in the same functions."""
+
+from typing import Final
+
+import msgspec
+
+from modules.orders.domain.completion import record_capture
+from modules.orders.domain.ports import Work
+from shared.domain.errors import NotFound
+from shared.domain.events import Delivery
+from shared.infra.events.subscription import On, Subscription, database
+
+
+class PaymentMoved(msgspec.Struct, frozen=True):
+    """What we read of an intent that was authorised or failed: `reference` is our order's id."""
+
+    reference: str
+
+
+class PaymentCaptured(msgspec.Struct, frozen=True):
+    """`captured` is the sum of the intent's captures so far, in minor units."""
+
+    reference: str
+    captured: int
+
+
+class RefundSucceeded(msgspec.Struct, frozen=True):
+    """`refunded` is the sum of the intent's refunds so far, in minor units."""
+
+    reference: str
+    refunded: int
+
+
+async def payment_moved(work: Work, delivery: Delivery[PaymentMoved]) -> None:
+    """A completion that waits for its customer or its provider goes on."""
+    try:
+        order = await work.orders.lock(delivery.data.reference)
+    except NotFound:
+        return
+    if order.saga_id is not None:
+        work.wake_saga(order.saga_id)
+
+
+async def payment_captured(work: Work, delivery: Delivery[PaymentCaptured]) -> None:
+    try:
+        order = await work.orders.lock(delivery.data.reference)
+    except NotFound:
+        return
+    record_capture(work, order, delivery.data.captured)
+    await work.orders.save(order)
+
+
+async def refund_succeeded(work: Work, delivery: Delivery[RefundSucceeded]) -> None:
+    try:
+        order = await work.orders.lock(delivery.data.reference)
+    except NotFound:
+        return
+    if order.record_refund(delivery.data.refunded):
+        await work.orders.save(order)
+
+
+SUBSCRIPTIONS: Final[tuple[Subscription[Work], ...]] = (
+    database(
+        "orders.payments",
+        "payments",
+        {
+            "payments.payment_authorized": On(PaymentMoved, payment_moved),
+            "payments.payment_failed": On(PaymentMoved, payment_moved),
+            "payments.payment_captured": On(PaymentCaptured, payment_captured),
+            "payments.refund_succeeded": On(RefundSucceeded, refund_succeeded),
+        },
+    ),
+)

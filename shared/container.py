@@ -1,0 +1,38 @@
+"""What every module is handed: settings, clock, connections, Redis, keys."""
+
+from dependency_injector import containers, providers
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from shared.domain.clock import SystemClock
+from shared.infra.config import Settings
+from shared.infra.db.connections import Connections, connector
+from shared.infra.secrets import Secret, role_password
+from shared.infra.signing import Signer
+from shared.infra.tokens import SigningKey, TokenIssuer, TokenVerifier
+
+
+def purpose(secret: Secret, name: str) -> bytes:
+    return secret.derive(name)
+
+
+class SharedContainer(containers.DeclarativeContainer):
+    settings = providers.Dependency(instance_of=Settings)
+    clock = providers.Singleton(SystemClock)
+
+    connect = providers.Singleton(
+        connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret)
+    )
+    connections = providers.Singleton(Connections, connect, limit=settings.provided.db_connections)
+
+    redis_pool = providers.Singleton(
+        BlockingConnectionPool.from_url, settings.provided.redis_url, max_connections=8, timeout=0.5, socket_timeout=0.5,
+        socket_connect_timeout=0.5,
+    )  # fmt: skip
+    redis = providers.Singleton(Redis, connection_pool=redis_pool)
+
+    signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
+    signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))
+    issuer = providers.Singleton(TokenIssuer, signing_key, issuer=settings.provided.public_url, audience="tenon", clock=clock)
+    verifier = providers.Singleton(
+        TokenVerifier, providers.List(signing_key.provided.public), issuer=settings.provided.public_url, audience="tenon", clock=clock
+    )
