@@ -1,0 +1,59 @@
+"""The rules of the house hold in every file, and each of them bites."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.architecture import rules
+from tests.architecture.tree import ROOT, python_files
+
+SAID: Final = '"""What it is for."""\n\n'
+
+PLANTS: Final = {
+    "a long file": ("modules/elm/domain/long.py", "\n" * 400, "split it by topic"),
+    "a long container": ("modules/elm/container.py", "\n" * 80, "80 are allowed"),
+    "a long function": ("modules/elm/domain/model.py", "def grow():\n" + "    pass\n" * 50, "grow has 51 lines"),
+    "an empty name": ("modules/elm/infra/store.py", "class ElmRepositoryImpl: ...", "named for its place"),
+    "a prefixed interface": ("modules/elm/domain/ports.py", "class IRepository: ...", "named for its place"),
+    "an empty file name": ("shared/infra/helpers.py", "X = 1", "says nothing"),
+    "an exemption without a reason": ("shared/infra/a.py", "X = 1  # noq" + "a: E501", "its reason"),
+    "an ignored type without a reason": ("shared/infra/a.py", "X = 1  # type: ign" + "ore[assignment]", "its reason"),
+    "a task of a module": ("modules/elm/infra/a.py", "import asyncio\nasyncio.create_task(work())", "supervised"),
+    "a task in a group": ("entrypoints/a.py", "group.create_task(work())", "supervised"),
+    "a transaction object": ("modules/elm/infra/a.py", "connection.transaction()", "belong to transact"),
+    "a session's transaction": ("shared/infra/a.py", "self.session.begin()", "belong to transact"),
+    "a commit by hand": ("shared/infra/a.py", "await connection.execute('COMMIT')", "belong to transact"),
+    "formatted SQL": ("modules/elm/infra/a.py", "connection.fetch(f'select {x}')", "not formatted"),
+    "SQL with a percent sign": ("modules/elm/infra/a.py", "connection.fetch('select %s' % x)", "not formatted"),
+    "SQL with format": ("modules/elm/infra/a.py", "connection.fetch('select {}'.format(x))", "not formatted"),
+    "a sleeping test": ("tests/elm/test_a.py", "import time\ntime.sleep(1)", "does not sleep"),
+    "an asynchronously sleeping test": ("tests/elm/test_a.py", "asyncio.sleep(0.1)", "does not sleep"),
+    "a skipped test": ("tests/elm/test_a.py", "pytest.skip('no server')", "runs everywhere"),
+}
+
+
+@pytest.mark.parametrize("what", PLANTS)
+def test_a_planted_violation_is_found(what: str):
+    path, code, found = PLANTS[what]
+    broken = rules.broken(Path(path), SAID + code)
+    assert len(broken) == 1, broken
+    assert found in broken[0]
+
+
+def test_a_file_without_a_purpose_is_found():
+    assert rules.broken(Path("shared/infra/a.py"), "X = 1") == ["shared/infra/a.py:1: a file begins with one sentence on its purpose"]
+
+
+def test_a_reasoned_exemption_is_accepted():
+    source = SAID + "X = 1  # noqa: E501 - a table reads best on one line\nY = 2  # type: ignore[assignment]  # the stub is wrong here\n"
+    assert rules.broken(Path("shared/infra/a.py"), source) == []
+
+
+def test_a_statement_with_names_of_our_own_is_accepted_where_the_line_says_so():
+    assert rules.broken(Path("shared/infra/a.py"), SAID + 'c.execute(f"savepoint {name}")  # identifiers only: a counter') == []
+
+
+def test_every_file_keeps_every_rule():
+    broken = [fault for path in python_files() for fault in rules.broken(path, (ROOT / path).read_text(encoding="utf-8"))]
+    assert broken == [], "\n".join(broken)
