@@ -1,6 +1,7 @@
-"""Writing to a module's own log: an event becomes a row when it is recorded, and all rows of a transaction one statement."""
+"""Writing to a module's own log: all events of a transaction in one statement."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
@@ -11,8 +12,6 @@ from shared.domain.events import Event
 from shared.domain.ids import new_id
 
 SHARDS: Final = 64
-
-EventRow = tuple[str, str, int, str, int, int, str, str]
 
 _COLUMNS: Final = "event_id, type, version, key, shard, aggregate_version, payload, headers"
 _WIDTH: Final = 8
@@ -35,16 +34,24 @@ def headers() -> str:
     return msgspec.json.encode({name: value for name, value in found.items() if value}).decode()
 
 
-def row(event: Event, version: int) -> EventRow:
-    """`event` as it is now, with the context as it is now: one transaction may handle events of many requests."""
-    payload = msgspec.json.encode(event).decode()
-    key = event.key
-    return new_id("evt"), event.event_type, event.event_version, key, shard_of(key), version, payload, headers()
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event as it was recorded, with the context of that moment: one transaction may handle events of many requests."""
+
+    event: Event
+    version: int
+    headers: str = field(default_factory=headers)
+
+    def row(self) -> tuple[object, ...]:
+        event = self.event
+        key = event.key
+        payload = msgspec.json.encode(event).decode()
+        return new_id("evt"), event.event_type, event.event_version, key, shard_of(key), self.version, payload, self.headers
 
 
-def insert(rows: Sequence[EventRow]) -> tuple[str, list[object]]:
+def insert(events: Sequence[NewEvent]) -> tuple[str, list[object]]:
     """One INSERT and its parameters. It has to be the last statement before COMMIT: the ids are then drawn while the
     aggregates' rows are locked, so that their order is the order of commits."""
-    places = (f"({', '.join(f'${_WIDTH * at + column}' for column in range(1, _WIDTH + 1))})" for at in range(len(rows)))
+    places = (f"({', '.join(f'${_WIDTH * at + column}' for column in range(1, _WIDTH + 1))})" for at in range(len(events)))
     sql = f"insert into event ({_COLUMNS}) values {', '.join(places)}"  # noqa: S608 - only places of parameters are formatted
-    return sql, [value for row in rows for value in row]
+    return sql, [value for event in events for value in event.row()]

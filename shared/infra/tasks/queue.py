@@ -1,6 +1,7 @@
 """Adding to a module's task table."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -10,25 +11,33 @@ from shared.infra.events.log import headers
 
 DEFAULT_PRIORITY: Final = 5
 
-TaskRow = tuple[str, str, str, str | None, int, str, str, float]
-
 _COLUMNS: Final = "id, kind, key, unique_key, priority, payload, headers, due_at"
 _CASTS: Final = ("text", "text", "text", "text", "smallint", "jsonb", "jsonb")
 _WIDTH: Final = len(_CASTS) + 1
 
 
-def row(
-    kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "", priority: int = DEFAULT_PRIORITY
-) -> TaskRow:
-    """A task with the context as it is now. `priority` is 0 to 9, the greatest first."""
-    return new_id("tsk"), kind, key, unique, priority, msgspec.json.encode(payload).decode(), headers(), delay_s
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task with the context of the moment. `delay_s` is counted by the database's clock; `priority` is 0 to 9, the greatest first."""
+
+    kind: str
+    payload: object
+    unique: str | None = None
+    delay_s: float = 0.0
+    key: str = ""
+    priority: int = DEFAULT_PRIORITY
+    headers: str = field(default_factory=headers)
+
+    def row(self) -> tuple[object, ...]:
+        payload = msgspec.json.encode(self.payload).decode()
+        return new_id("tsk"), self.kind, self.key, self.unique, self.priority, payload, self.headers, self.delay_s
 
 
-def insert(rows: Sequence[TaskRow]) -> tuple[str, list[object]]:
+def insert(tasks: Sequence[NewTask]) -> tuple[str, list[object]]:
     """One INSERT and its parameters. A task whose unique value is held by one that has not ended is left out."""
-    values = ", ".join(_places(_WIDTH * at + 1) for at in range(len(rows)))
+    values = ", ".join(_places(_WIDTH * at + 1) for at in range(len(tasks)))
     sql = f"insert into task ({_COLUMNS}) values {values} on conflict do nothing"  # noqa: S608 - only places of parameters are formatted
-    return sql, [value for row in rows for value in row]
+    return sql, [value for task in tasks for value in task.row()]
 
 
 def _places(first: int) -> str:
