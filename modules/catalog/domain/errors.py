@@ -1,0 +1,80 @@
+"""Refusals of the catalog."""
+
+from shared.domain.errors import Conflict, RuleViolated
+
+
+class SlugTaken(Conflict):
+    """Another product or category has this slug already."""
+
+    code = "slug_taken"
+    title = "The slug is taken"
+
+
+class SkuTaken(Conflict):
+    """Another variant has this SKU already."""
+
+    code = "sku_taken"
+    title = "The SKU is taken"
+
+
+class IllegalTransition(Conflict):
+    """The product's status does not allow this step: a draft is published, a draft or a published product is archived, for good."""
+
+    code = "illegal_transition"
+    title = "The product does not allow this now"
+
+
+class ProductArchivedAlready(Conflict):
+    """An archived product is kept as it was and cannot be changed any more."""
+
+    code = "product_archived"
+    title = "The product is archived"
+
+
+class NothingToSell(RuleViolated):
+    """A product without any variant cannot be published."""
+
+    code = "product_without_variants"
+    title = "The product has no variant"
+
+
+class TooManyVariants(RuleViolated):
+    """A product has at most 100 variants."""
+
+    code = "too_many_variants"
+    title = "Too many variants"
+
+
+class PriceMissing(RuleViolated):
+    """The variant has no price in this currency, and Tenon never exchanges implicitly."""
+
+    code = "price_missing"
+    title = "No price in this currency"
+
+
+class SaleInvalid(RuleViolated):
+    """A sale price is below the list price, and its window ends after it starts."""
+
+    code = "sale_invalid"
+    title = "The sale is not valid"
+
+
+class CategoryCycle(RuleViolated):
+    """A category cannot be moved below itself or below one of its descendants."""
+
+    code = "category_cycle"
+    title = "The category tree would have a cycle"
+
+
+class CategoryTooDeep(RuleViolated):
+    """The category tree has at most 8 levels."""
+
+    code = "category_too_deep"
+    title = "The category tree would be too deep"
+
+
+class CategoryUnknown(RuleViolated):
+    """The request names a category that does not exist."""
+
+    code = "category_unknown"
+    title = "Unknown category"

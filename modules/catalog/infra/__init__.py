@@ -1,0 +1,1 @@
+"""The catalog in Postgres: repositories for its administration, SQL for its readers."""

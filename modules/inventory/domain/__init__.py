@@ -1,0 +1,1 @@
+"""Rules of stock levels, movements and reservations."""
