@@ -1,0 +1,88 @@
+"""HTTP idempotency in the transaction that does the work: an open transaction is the mark of being in flight."""
+
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once, Pending
+from shared.infra.db.database import Database
+from shared.infra.db.statements import Row
+from shared.infra.db.unit_of_work import UnitOfWork
+
+MAX_BODY: Final = 65_536
+
+_FOUND: Final = """
+k.fingerprint, k.status, k.body, k.headers, k.saga_id, s.state, s.outcome::text as outcome
+"""
+_CLAIM: Final = f"""
+select pg_try_advisory_xact_lock($1) as mine, {_FOUND}
+from (values (1)) as one left join idempotency_key k on k.scope = $2 and k.key = $3 left join saga s on s.id = k.saga_id
+"""  # noqa: S608 - the select list is a constant of ours
+_LOOK_AGAIN: Final = f"""
+select {_FOUND} from idempotency_key k left join saga s on s.id = k.saga_id where k.scope = $1 and k.key = $2
+"""  # noqa: S608 - the same
+_STORE: Final = """
+insert into idempotency_key (scope, key, fingerprint, status, body, headers, saga_id, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(days => $8))
+returning pg_current_xact_id()::text
+"""
+_PURGE: Final = """
+with gone as (
+    delete from idempotency_key where ctid = any(array(select ctid from idempotency_key where expires_at < now() limit $1))
+    returning 1
+) select count(*) from gone
+"""
+
+_headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+
+
+class AnswerTooLarge(Exception):
+    """An answer of this size cannot be kept for a repeated request; make it smaller, or let the route refuse the key."""
+
+
+async def claim(unit: UnitOfWork, wanted: Once) -> None:
+    """The transaction's first statement. Raises AlreadyDone, InFlight or KeyReused; else the key is this transaction's."""
+    row = await unit.fetchrow(_CLAIM, _lock(wanted), wanted.scope, wanted.key)
+    if row is None:
+        raise AssertionError("a left join on one row answers one row")
+    if row["fingerprint"] is None:
+        if not row["mine"]:
+            raise InFlight("a request with this Idempotency-Key is still running", retry_after=1)
+        # The lock may have been freed by a commit that is newer than this statement's snapshot.
+        row = await unit.fetchrow(_LOOK_AGAIN, wanted.scope, wanted.key)
+    if row is not None:
+        raise AlreadyDone(_answer(row, wanted))
+
+
+async def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
+    """Keep the answer, or the id of the flow that will have one, with the work itself."""
+    if isinstance(result, Pending):
+        answer: tuple[object, ...] = (None, None, None, result.saga_id)
+    else:
+        rendered = wanted.render(result)
+        if len(rendered.body) > MAX_BODY:
+            raise AnswerTooLarge(f"{wanted.scope}: an answer of {len(rendered.body)} bytes cannot be kept, {MAX_BODY} is the limit")
+        answer = (rendered.status, rendered.body, msgspec.json.encode(rendered.headers).decode(), None)
+    unit.xid = await unit.fetchval(_STORE, wanted.scope, wanted.key, wanted.fingerprint, *answer, wanted.keep_days)
+
+
+async def purge(database: Database, most: int = 500) -> int:
+    """Remove at most `most` expired keys; answers how many. Call it until it answers fewer."""
+    return int(await database.fetchval(_PURGE, most))
+
+
+def _answer(row: Row, wanted: Once) -> Answer:
+    if row["fingerprint"] != wanted.fingerprint:
+        raise KeyReused("this Idempotency-Key was used with another request")
+    if row["saga_id"] is None:
+        return Answer(row["status"], row["body"], _headers.decode(row["headers"]))
+    if row["outcome"] is None:
+        raise InFlight("what this Idempotency-Key began is still under way", retry_after=1)
+    outcome: Any = msgspec.json.decode(row["outcome"], type=wanted.outcome or Any)
+    return wanted.render(outcome)
+
+
+def _lock(wanted: Once) -> int:
+    """A collision of two keys would only make one of them wait."""
+    return int.from_bytes(blake2b(f"{wanted.scope}\0{wanted.key}".encode(), digest_size=8).digest(), "big", signed=True)

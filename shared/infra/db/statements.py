@@ -1,0 +1,75 @@
+"""Statements on one connection, counted into the context of the running work."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+import msgspec
+
+from shared.domain.context import current
+from shared.infra.db.connections import Connection
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Row = asyncpg.Record
+
+
+class Reader(Protocol):
+    """What queries need: a module's Database outside a transaction, a snapshot or a unit of work inside one."""
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]: ...
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None: ...
+
+    async def fetchval(self, sql: str, *args: object) -> Any: ...
+
+    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]: ...
+
+    async def view(self, shape: type[T], sql: str, *args: object) -> T | None: ...
+
+
+class Statements:
+    """The statements of whoever holds `connection`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        started = perf_counter()
+        try:
+            return await self._connection.fetch(sql, *args)
+        finally:
+            count(started)
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        started = perf_counter()
+        try:
+            return await self._connection.fetchrow(sql, *args)
+        finally:
+            count(started)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        row = await self.fetchrow(sql, *args)
+        return None if row is None else row[0]
+
+    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]:
+        """Rows as Structs: the columns of the select list are the fields of `shape`, in their order."""
+        return as_views(shape, await self.fetch(sql, *args))
+
+    async def view(self, shape: type[T], sql: str, *args: object) -> T | None:
+        row = await self.fetchrow(sql, *args)
+        return None if row is None else shape(*row)
+
+
+def as_views(shape: type[T], rows: Sequence[Row]) -> list[T]:
+    return [shape(*row) for row in rows]
+
+
+def count(started: float) -> None:
+    """One statement has ended that began at `started` of `perf_counter()`."""
+    context = current()
+    context.sql_count += 1
+    context.sql_seconds += perf_counter() - started
