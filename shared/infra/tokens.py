@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import sha256
+from hashlib import sha256, sha512
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -36,9 +36,7 @@ REMEMBERED_TOKENS: Final = 10_000
 S = TypeVar("S", bound=msgspec.Struct)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
-_ORDER_OF_P256: Final = (
-    0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-)
+_ORDER_OF_P256: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _Text = Annotated[str, Meta(min_length=1, max_length=512)]
 _Seconds = Annotated[int, Meta(ge=0, le=2**40)]
 
@@ -110,14 +108,11 @@ class SigningKey:
 
     @classmethod
     def derived(cls, seed: bytes) -> "SigningKey":
-        """The key that belongs to `seed` (48 bytes, so that the modulo's bias is below 2^-128; FIPS 186-5, A.2.1)."""
-        if len(seed) < 48:
-            raise ValueError("a signing key is derived from at least 48 bytes")
-        return cls(
-            ec.derive_private_key(
-                int.from_bytes(seed, "big") % (_ORDER_OF_P256 - 1) + 1, ec.SECP256R1()
-            )
-        )
+        """The key that belongs to `seed`, stretched to 64 bytes so that the modulo's bias is below 2^-128 (FIPS 186-5, A.2.1)."""
+        if len(seed) < 32:
+            raise ValueError("a signing key is derived from at least 32 bytes")
+        scalar = int.from_bytes(sha512(seed).digest(), "big") % (_ORDER_OF_P256 - 1) + 1
+        return cls(ec.derive_private_key(scalar, ec.SECP256R1()))
 
     @classmethod
     def from_pem(cls, pem: str) -> "SigningKey":
@@ -223,19 +218,10 @@ class TokenVerifier:
         header, payload, _signature = _segments(token)
         head = _strict(header, _Header)
         key = self._keys.get(head.kid)
-        if (
-            head.alg != ALGORITHM
-            or head.typ != TYPE
-            or key is None
-            or not key.signed(token)
-        ):
+        if head.alg != ALGORITHM or head.typ != TYPE or key is None or not key.signed(token):
             raise _refused()
         claims = _strict(payload, Claims)
-        if (
-            claims.iss != self._issuer
-            or claims.aud != self._audience
-            or not self._timely(claims)
-        ):
+        if claims.iss != self._issuer or claims.aud != self._audience or not self._timely(claims):
             raise _refused()
         return claims
 
@@ -245,11 +231,7 @@ class TokenVerifier:
 
     def _timely(self, claims: Claims) -> bool:
         now = self._clock.now().timestamp()
-        return (
-            claims.iat < claims.exp <= claims.iat + self._lifetime_s
-            and claims.iat <= now + CLOCK_SKEW_S
-            and now < claims.exp
-        )
+        return claims.iat < claims.exp <= claims.iat + self._lifetime_s and claims.iat <= now + CLOCK_SKEW_S and now < claims.exp
 
     def _remember(self, digest: bytes, principal: Principal, until: float) -> None:
         self._remembered.pop(digest, None)

@@ -9,7 +9,7 @@ from shared.domain.ids import new_id
 
 def bearer(container: Any, roles: Iterable[str] = ("customer",), *, user_id: str | None = None) -> dict[str, str]:
     """The headers of somebody with these roles; a user who exists only in the token, unless `user_id` is given."""
-    token = container.shared.token_issuer().issue(
+    token = container.shared.issuer().issue(
         subject=user_id or new_id("usr"),
         session=new_id("ses"),
         token_id=new_id("jti"),

@@ -1,0 +1,1 @@
+"""Identity in Postgres, and its cryptography."""
