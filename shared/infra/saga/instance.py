@@ -73,7 +73,8 @@ class Instance:
 
     @property
     def may_turn_back(self) -> bool:
-        return self.failure is None and not any(step.pivot for step in self.saga.steps[: self.position])
+        pivoted = self.saga.pivoted or any(step.pivot for step in self.saga.steps[: self.position])
+        return self.failure is None and not pivoted
 
     def holds_claim(self, reserve_s: float) -> bool:
         return monotonic() < self.claim_ends - reserve_s

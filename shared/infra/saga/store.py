@@ -48,7 +48,7 @@ with moved as (
         attempts = s.attempts + (excluded.state = 'sent' and excluded.error is null)::integer
     returning attempts
 )
-select wakes, coalesce((select attempts from noted), 0) as attempts from moved
+select wakes, coalesce((select attempts from noted), 0) as attempts, pg_current_xact_id()::text as xid from moved
 """
 """One write for everything that can happen: the row only moves for the owner (token) of that very step (position).
 
@@ -96,7 +96,7 @@ class SagaStore:
     async def move(self, door: Reader, instance: Instance, move: Move) -> Row:
         """Through a Database: committed at once; through a unit of work: with the effect of the step.
 
-        Answers the row's `wakes`, and how often the noted step was sent; raises LostClaim."""
+        Answers the row's `wakes`, the transaction's `xid` and in `attempts` how often the noted step was sent; raises LostClaim."""
         note = move.note
         noted = (note.step, note.direction, note.state, note.error) if note else (None, None, None, None)
         row = await door.fetchrow(
