@@ -1,0 +1,1 @@
+"""The log, its cursors and the dispatcher."""
