@@ -1,0 +1,1 @@
+"""The rules of payments: intents, attempts, refunds and the ledger. Pure Python."""

@@ -1,0 +1,159 @@
+"""The facade of payments: authorise, capture, cancel and refund, each idempotent by its caller's key."""
+
+from modules.payments.domain import settlement
+from modules.payments.domain.attempt import Attempt, AttemptStatus, Operation
+from modules.payments.domain.clearing import Clearing, Errand, Settled, write
+from modules.payments.domain.errors import AmountNotPositive
+from modules.payments.domain.intent import Intent, IntentStatus
+from modules.payments.domain.ports import Work
+from modules.payments.public import Authorization, CaptureRefused, PaymentPending, PaymentVoided
+from shared.domain.ids import new_id
+from shared.domain.money import Money, exponent
+from shared.domain.once import KeyReused
+from shared.domain.work import Transact
+
+
+class PaymentsService:
+    """Each command commits what it is about to do, calls the provider outside any transaction, and commits how it ended."""
+
+    def __init__(self, transact: Transact[Work], clearing: Clearing) -> None:
+        self._transact = transact
+        self._clearing = clearing
+
+    async def authorize(self, key: str, reference: str, amount: Money, payment_method: str) -> Authorization:
+        """See Payments.authorize."""
+        require_positive(amount)
+        intent = Intent(new_id("pin"), reference, amount)
+        attempt = Attempt(new_id("att"), intent.id, Operation.AUTHORIZE, amount, payment_method=payment_method)
+        intent.confirm(attempt.id)
+
+        async def begin(work: Work) -> Settled | Errand:
+            if await work.payments.begin(key, intent, attempt, claim_s=self._clearing.claim_s):
+                return Errand(intent, attempt, fresh=True, held=True)
+            known = await work.payments.of_key(key)
+            if known is None:
+                raise PaymentVoided("the payment was called off before it was authorised")
+            if (known[0].reference, known[0].amount) != (reference, amount):
+                raise KeyReused("this key has authorised something else")
+            return await self._clearing.resume(work, *known) or Settled(*known)
+
+        return authorization((await self._finish(await self._transact(begin))).intent)
+
+    async def status(self, intent_id: str) -> Authorization:
+        """See Payments.status."""
+        return authorization(await self._transact(lambda work: work.payments.get(intent_id)))
+
+    async def capture(self, key: str, intent_id: str, amount: Money | None, expected_version: int | None = None) -> None:
+        """See Payments.capture; without an amount all that is left is taken."""
+
+        async def begin(work: Work) -> Settled | Errand:
+            intent = await work.payments.lock(intent_id)
+            if (known := await work.payments.find(Operation.CAPTURE, key)) is not None:
+                if known.intent_id != intent_id or amount not in (None, known.amount):
+                    raise KeyReused("this key has captured something else")
+                return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+            intent.expect_version(expected_version)
+            part = amount or Money(intent.capturable, intent.amount.currency)
+            intent.begin_capture(part)
+            return await self._begin(work, intent, Attempt(new_id("att"), intent_id, Operation.CAPTURE, part, key=key))
+
+        attempt = (await self._finish(await self._transact(begin))).attempt
+        if attempt.open:
+            raise PaymentPending("the provider has not said yet whether it captured", retry_after=1)
+        if attempt.status is AttemptStatus.REFUSED:
+            raise CaptureRefused("the provider refuses to capture", failure=attempt.failure)
+
+    async def cancel(self, key: str, reference: str) -> None:
+        """See Payments.cancel."""
+
+        async def begin(work: Work) -> Settled | Errand | None:
+            if await work.payments.forbid(key, reference) or (known := await work.payments.of_key(key)) is None:
+                return None
+            return await self._void(work, await work.payments.lock(known[0].id))
+
+        await self._finish_void(await self._transact(begin))
+
+    async def cancel_intent(self, intent_id: str, expected_version: int | None) -> None:
+        """Call a payment off by its own id: what is not captured is given up."""
+
+        async def begin(work: Work) -> Settled | Errand | None:
+            intent = await work.payments.lock(intent_id)
+            intent.expect_version(expected_version)
+            return await self._void(work, intent)
+
+        await self._finish_void(await self._transact(begin))
+
+    async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> str:
+        """See Payments.refund."""
+
+        async def begin(work: Work) -> Settled | Errand:
+            intent = await work.payments.lock(intent_id)
+            if (known := await work.payments.find(Operation.REFUND, key)) is not None:
+                if (known.intent_id, known.amount, known.reason) != (intent_id, amount, reason):
+                    raise KeyReused("this key has refunded something else")
+                return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+            intent.begin_refund(amount)
+            return await self._begin(work, intent, Attempt(new_id("rfd"), intent_id, Operation.REFUND, amount, key=key, reason=reason))
+
+        return (await self._finish(await self._transact(begin))).attempt.id
+
+    async def confirm(self, key: str, intent_id: str, payment_method: str, expected_version: int | None) -> None:
+        """Try to authorise an intent with a card; a declined one may be tried again with another."""
+
+        async def begin(work: Work) -> Settled | Errand:
+            intent = await work.payments.lock(intent_id)
+            if (known := await work.payments.find(Operation.AUTHORIZE, key)) is not None:
+                if (known.intent_id, known.payment_method) != (intent_id, payment_method):
+                    raise KeyReused("this key has confirmed something else")
+                return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+            intent.expect_version(expected_version)
+            attempt = Attempt(new_id("att"), intent_id, Operation.AUTHORIZE, intent.amount, key=key, payment_method=payment_method)
+            intent.confirm(attempt.id)
+            return await self._begin(work, intent, attempt)
+
+        if (await self._finish(await self._transact(begin))).attempt.undecided:
+            raise PaymentPending("the provider has not decided yet", retry_after=1)
+
+    async def _begin(self, work: Work, intent: Intent, attempt: Attempt) -> Errand:
+        await work.payments.save(intent, attempt, claim_s=self._clearing.claim_s)
+        return Errand(intent, attempt, fresh=True, held=True)
+
+    async def _void(self, work: Work, intent: Intent) -> Settled | Errand | None:
+        """Cancel a locked intent; a repeat goes on with the void that was begun."""
+        known = await work.payments.find(Operation.VOID, intent.id)
+        if known is not None:
+            return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+        if intent.status is IntentStatus.CANCELLED:
+            return None
+        void, effects = settlement.cancel(intent)
+        await write(work, intent, void, effects, claim_s=self._clearing.claim_s)
+        return Errand(intent, void, fresh=True, held=True) if void else None
+
+    async def _finish(self, begun: Settled | Errand) -> Settled:
+        return begun if isinstance(begun, Settled) else await self._clearing.carry_out(begun)
+
+    async def _finish_void(self, begun: Settled | Errand | None) -> None:
+        if begun is not None and (await self._finish(begun)).attempt.open:
+            raise PaymentPending("the provider has not confirmed the cancellation yet", retry_after=1)
+
+
+def require_positive(amount: Money) -> None:
+    """Raises AmountNotPositive, UnknownCurrency."""
+    exponent(amount.currency)
+    if amount.amount <= 0:
+        raise AmountNotPositive("the amount must be positive")
+
+
+def authorization(intent: Intent) -> Authorization:
+    """What the facade says of an intent; raises PaymentPending, PaymentVoided."""
+    match intent.status:
+        case IntentStatus.AUTHORIZED | IntentStatus.PARTIALLY_CAPTURED | IntentStatus.CAPTURED:
+            return Authorization(intent_id=intent.id, status="authorized")
+        case IntentStatus.DECLINED:
+            return Authorization(intent_id=intent.id, status="declined", decline_code=intent.decline_code)
+        case IntentStatus.REQUIRES_ACTION:
+            return Authorization(intent_id=intent.id, status="requires_action", action_url=intent.action_url)
+        case IntentStatus.CANCELLED:
+            raise PaymentVoided("the payment was called off")
+        case IntentStatus.CREATED | IntentStatus.PROCESSING:
+            raise PaymentPending("the provider has not decided yet", retry_after=1)

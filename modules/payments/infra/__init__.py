@@ -1,0 +1,1 @@
+"""Payments on Postgres, and its providers."""

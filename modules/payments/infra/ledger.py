@@ -1,0 +1,134 @@
+"""The books on Postgres: transactions posted in one statement, and what is read of them."""
+
+from functools import lru_cache
+from typing import Final
+
+from modules.payments.domain.ledger import Transaction
+from modules.payments.domain.views import AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
+from shared.domain.money import Money
+from shared.domain.page import PageRequest, Slice, cut
+from shared.infra.db.database import Database
+from shared.infra.db.statements import Row
+from shared.infra.db.unit_of_work import UnitOfWork
+
+_TRANSACTION: Final = ("text", "text", "text", "text", "text")
+_POSTING: Final = ("text", "text", "text", "bigint", "bigint")
+
+# ledger_posting_sums, index only
+_ACCOUNTS: Final = """
+select a.code, a.kind, a.normal_side, p.currency, sum(p.debit)::bigint as debit, sum(p.credit)::bigint as credit
+from ledger_account a join ledger_posting p on p.account = a.code
+group by a.code, p.currency order by a.code, p.currency
+"""
+_TRANSACTIONS: Final = """
+select id, source, source_id, kind, reverses, created_at from ledger_transaction
+where ($2::text is null or id < $2) order by id desc limit $1
+"""
+# ledger_transaction_source_unique
+_TRANSACTIONS_OF: Final = """
+select id, source, source_id, kind, reverses, created_at from ledger_transaction
+where source_id = $3 and ($2::text is null or id < $2) order by id desc limit $1
+"""
+# ledger_posting_by_transaction
+_POSTINGS: Final = (
+    "select transaction_id, account, currency, debit, credit from ledger_posting where transaction_id = any($1::text[]) order by id"
+)
+
+
+class SqlLedger:
+    """Implements Ledger in one unit of work."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+
+    async def post(self, transactions: list[Transaction]) -> None:
+        arguments: list[object] = []
+        for entry in transactions:
+            arguments += (entry.id, entry.source, entry.source_id, entry.kind, entry.reverses)
+        for entry in transactions:
+            for posting in entry.postings:
+                arguments += (entry.id, posting.account, posting.currency, posting.debit, posting.credit)
+        await self._uow.execute(_post(len(transactions), sum(len(entry.postings) for entry in transactions)), *arguments)
+
+
+class SqlLedgerQueries:
+    """Implements LedgerQueries."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accounts(self) -> list[AccountView]:
+        return [_account(row) for row in await self._database.fetch(_ACCOUNTS)]
+
+    async def trial_balance(self) -> TrialBalance:
+        accounts = await self.accounts()
+        currencies = sorted({account.debit.currency for account in accounts})
+        totals = [_total(accounts, currency) for currency in currencies]
+        return TrialBalance(balanced=all(total.debit == total.credit for total in totals), accounts=accounts, totals=totals)
+
+    async def transactions(self, page: PageRequest, source_id: str | None) -> Slice[TransactionView]:
+        after = page.after[0] if page.after else None
+        async with self._database.snapshot() as reader:
+            if source_id is None:
+                rows = await reader.fetch(_TRANSACTIONS, page.limit + 1, after)
+            else:
+                rows = await reader.fetch(_TRANSACTIONS_OF, page.limit + 1, after, source_id)
+            postings: dict[str, list[PostingView]] = {row["id"]: [] for row in rows}
+            for row in await reader.fetch(_POSTINGS, list(postings)):
+                debit, credit = Money(row["debit"], row["currency"]), Money(row["credit"], row["currency"])
+                postings[row["transaction_id"]].append(PostingView(account=row["account"], debit=debit, credit=credit))
+        views = [_transaction(row, postings[row["id"]]) for row in rows]
+        return cut(views, page, lambda view: (view.id,))
+
+
+@lru_cache(maxsize=16)
+def _post(transactions: int, postings: int) -> str:
+    """One statement for so many rows: scalar VALUES, which are planned once, unlike arrays."""
+    entries = _values(transactions, _TRANSACTION, first=1)
+    lines = _values(postings, _POSTING, first=1 + transactions * len(_TRANSACTION))
+    return f"""
+        with entry as (
+            insert into ledger_transaction (id, source, source_id, kind, reverses)
+            select v.id, v.source, v.source_id, v.kind, undone.id
+            from (values {entries}) v (id, source, source_id, kind, reverses)
+            left join ledger_transaction undone
+                on undone.source_id = v.source_id and undone.source = v.source and undone.kind = v.reverses
+        )
+        insert into ledger_posting (transaction_id, account, currency, debit, credit) values {lines}
+    """  # noqa: S608 - only numbered placeholders are put together
+
+
+def _values(rows: int, types: tuple[str, ...], *, first: int) -> str:
+    width = len(types)
+    return ", ".join("(" + ", ".join(f"${first + row * width + i}::{kind}" for i, kind in enumerate(types)) + ")" for row in range(rows))
+
+
+def _account(row: Row) -> AccountView:
+    currency, balance = row["currency"], row["debit"] - row["credit"]
+    return AccountView(
+        account=row["code"],
+        kind=row["kind"],
+        debit=Money(row["debit"], currency),
+        credit=Money(row["credit"], currency),
+        balance=Money(balance if row["normal_side"] == "debit" else -balance, currency),
+    )
+
+
+def _total(accounts: list[AccountView], currency: str) -> CurrencyTotal:
+    same = [account for account in accounts if account.debit.currency == currency]
+    return CurrencyTotal(
+        debit=Money(sum(account.debit.amount for account in same), currency),
+        credit=Money(sum(account.credit.amount for account in same), currency),
+    )
+
+
+def _transaction(row: Row, postings: list[PostingView]) -> TransactionView:
+    return TransactionView(
+        id=row["id"],
+        source=row["source"],
+        source_id=row["source_id"],
+        kind=row["kind"],
+        reverses=row["reverses"],
+        postings=postings,
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,157 @@
+"""What others may know of payments: events, the answer of an authorisation, the refusals and the facade."""
+
+from typing import ClassVar, Literal, Protocol
+
+import msgspec
+
+from shared.domain.errors import Conflict, Unavailable
+from shared.domain.events import Event
+from shared.domain.money import Money
+
+
+class PaymentAuthorized(Event, frozen=True, kw_only=True):
+    """The provider holds the amount for us."""
+
+    event_type: ClassVar[str] = "payments.payment_authorized"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class PaymentCaptured(Event, frozen=True, kw_only=True):
+    """`amount` of the authorised amount has been taken; an intent may be captured in several parts."""
+
+    event_type: ClassVar[str] = "payments.payment_captured"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class PaymentFailed(Event, frozen=True, kw_only=True):
+    """The provider refused for good to authorise or to capture `amount`; `failure` is its code."""
+
+    event_type: ClassVar[str] = "payments.payment_failed"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+    operation: str
+    failure: str
+
+
+class PaymentRequiresAction(Event, frozen=True, kw_only=True):
+    """The customer has to confirm the payment with the card's issuer (3-D Secure)."""
+
+    event_type: ClassVar[str] = "payments.payment_requires_action"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class PaymentCancelled(Event, frozen=True, kw_only=True):
+    """`amount`, what had been authorised and not captured, will not be taken any more."""
+
+    event_type: ClassVar[str] = "payments.payment_cancelled"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class RefundSucceeded(Event, frozen=True, kw_only=True):
+    """`amount` is on its way back to the customer."""
+
+    event_type: ClassVar[str] = "payments.refund_succeeded"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    refund_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class RefundFailed(Event, frozen=True, kw_only=True):
+    """The provider did not give `amount` back, or it came back later; it may be refunded again."""
+
+    event_type: ClassVar[str] = "payments.refund_failed"
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    refund_id: str
+    reference: str
+    amount: int
+    currency: str
+    failure: str
+
+
+PUBLISHES: tuple[type[Event], ...] = (
+    PaymentAuthorized, PaymentCaptured, PaymentFailed, PaymentRequiresAction, PaymentCancelled, RefundSucceeded, RefundFailed,
+)  # fmt: skip
+
+
+class PaymentPending(Unavailable):
+    """The provider has not said yet how the payment ended; the same call with the same key asks it."""
+
+    code = "payment_pending"
+    title = "The payment is not decided yet"
+
+
+class PaymentVoided(Conflict):
+    """The payment was called off: a cancellation wins over an authorisation that arrives after it."""
+
+    code = "payment_voided"
+    title = "The payment was called off"
+
+
+class CaptureRefused(Conflict):
+    """The provider refuses for good to capture; the fact `failure` is its code."""
+
+    code = "capture_refused"
+    title = "The capture was refused"
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """How an authorisation stands. `action_url` is where the customer confirms when that is required."""
+
+    intent_id: str
+    status: Literal["authorized", "declined", "requires_action"]
+    decline_code: str | None = None
+    action_url: str | None = None
+
+
+class Payments(Protocol):
+    """Every command is idempotent by `key`: a repeat answers what the first one did, and has no second effect."""
+
+    async def authorize(self, key: str, reference: str, amount: Money, payment_method: str) -> Authorization:
+        """Ask the provider to hold `amount`.
+
+        Raises PaymentPending while the outcome is unknown, PaymentVoided after `cancel` of this key.
+        """
+        ...
+
+    async def status(self, intent_id: str) -> Authorization:
+        """How the authorisation stands now, without asking the provider; raises PaymentPending, PaymentVoided, NotFound."""
+        ...
+
+    async def capture(self, key: str, intent_id: str, amount: Money) -> None:
+        """Take `amount` of what is authorised. Raises CaptureRefused when that is final, PaymentPending when it is to be repeated."""
+        ...
+
+    async def cancel(self, key: str, reference: str) -> None:
+        """Call off the authorisation made, or still to arrive, with this `key` (the one given to `authorize`).
+
+        It leaves a tombstone: an `authorize` of the key that comes later is refused. Other authorisations of the reference
+        are not touched. Raises PaymentPending until the provider has confirmed, Conflict when the money was captured already.
+        """
+        ...
+
+    async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> str:
+        """Give `amount` back; answers the refund's id. Its end is told by refund_succeeded or refund_failed."""
+        ...
