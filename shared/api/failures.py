@@ -1,0 +1,46 @@
+"""Whatever a handler raises becomes a problem document; what nobody expected is logged with its stack and says nothing."""
+
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from shared.api.options import OPT_DOCUMENTED, OPT_OPERATION
+from shared.api.problems import MEDIA_TYPE, ProblemWriter, from_framework
+from shared.api.refusals import InternalError, Refusal
+from shared.domain.context import current
+from shared.domain.errors import DomainError
+
+_log = structlog.get_logger("tenon.api")
+
+
+class FailureHandler:
+    """Litestar's exception handler for every kind of exception."""
+
+    def __init__(self, problems: ProblemWriter) -> None:
+        self._problems = problems
+
+    def __call__(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        refusal = refusal_of(error)
+        _note_undocumented(request, refusal)
+        problem = self._problems.write(refusal, instance=request.scope["path"], trace_id=current().trace_id)
+        headers = {name.decode(): value.decode() for name, value in problem.headers if name != b"content-type"}
+        return Response(problem.body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def refusal_of(error: Exception) -> DomainError:
+    """The refusal that an exception stands for; logs the stack of one that nobody meant."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return from_framework(error.status_code, error.headers or {})
+    _log.error("unhandled_exception", exc_info=error)
+    return InternalError("something unexpected happened; it was logged under the trace_id")
+
+
+def _note_undocumented(request: Request[Any, Any, Any], refusal: DomainError) -> None:
+    """The documentation is true for every status: a refusal that it does not name is a defect, and seen in the logs."""
+    opt: dict[str, Any] = getattr(request.scope.get("route_handler"), "opt", {})
+    if OPT_DOCUMENTED in opt and not isinstance(refusal, Refusal) and type(refusal) not in opt[OPT_DOCUMENTED]:
+        _log.warning("undocumented_problem", code=refusal.code, operation=opt[OPT_OPERATION].id)

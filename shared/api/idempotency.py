@@ -1,0 +1,95 @@
+"""Idempotency-Key: one effect for any number of the same request. The unit of work stores; this names, sets and replays."""
+
+import re
+from collections.abc import Callable, Coroutine
+from hashlib import sha256
+from typing import Any, Final, Literal, TypeVar
+
+from litestar import Request
+
+from shared.api.answers import Reply
+from shared.api.options import OPT_OPERATION, OPT_PROBLEMS
+from shared.api.problems import ProblemWriter
+from shared.api.refusals import Fault, InvalidRequest
+from shared.domain.context import current
+from shared.domain.errors import DomainError, PreconditionMissing
+from shared.domain.once import AlreadyDone, Once
+from shared.domain.once import once as current_once
+
+V = TypeVar("V")
+T = TypeVar("T")
+
+HEADER: Final = "Idempotency-Key"
+Mode = Literal["never", "optional", "required"]
+
+_KEY = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
+_KEEP_DAYS: Final[dict[Mode, int]] = {"never": 0, "optional": 1, "required": 30}
+"""Where a key is required, money or stock moves, and the answer is kept as long as a client may ask."""
+
+
+async def once(
+    request: Request[Any, Any, Any],
+    work: Coroutine[Any, Any, V],
+    render: Callable[[V], Reply[T] | DomainError],
+    *,
+    outcome: type | None = None,
+) -> Reply[T]:
+    """Await the use case and render what it returns; with an Idempotency-Key, do so once and replay the answer afterwards.
+
+    `render` may return an error for an outcome that was committed and is a refusal all the same, such as a declined card.
+    `outcome` is the type that a flow's saga stores at its end, which `render` must then also take.
+    """
+
+    def rendered(view: V) -> Reply[T]:
+        reply = render(view)
+        return problem_reply(reply, request) if isinstance(reply, DomainError) else reply
+
+    try:
+        named = await _named(request, rendered, outcome)
+    except BaseException:
+        work.close()
+        raise
+    token = current_once.set(named)
+    try:
+        return rendered(await work)
+    except AlreadyDone as done:
+        answer = done.answer
+        return Reply(answer.status, answer.body, (*answer.headers, ("Idempotent-Replayed", "true")))
+    finally:
+        current_once.reset(token)
+
+
+def problem_reply(error: DomainError, request: Request[Any, Any, Any]) -> Reply[Any]:
+    """A refusal as a reply that can be kept and sent again."""
+    writer: ProblemWriter = request.route_handler.opt[OPT_PROBLEMS]
+    problem = writer.write(error, instance=request.scope["path"], trace_id=current().trace_id)
+    return Reply(problem.status, problem.body, tuple((name.decode(), value.decode()) for name, value in problem.headers))
+
+
+async def _named(request: Request[Any, Any, Any], render: Callable[[Any], Reply[Any]], outcome: type | None) -> Once | None:
+    mode: Mode = request.route_handler.opt[OPT_OPERATION].idempotent
+    principal = current().principal
+    if mode == "never" or principal.kind == "anonymous" or (key := read_key(request)) is None:
+        return None
+    scope = request.scope
+    fingerprint = sha256()
+    for part in (scope["method"].encode(), scope["path"].encode(), scope["query_string"], await request.body()):
+        fingerprint.update(len(part).to_bytes(4, "big"))
+        fingerprint.update(part)
+    name = f"{principal.scope} {scope['method']} {scope['path_template']}"
+    return Once(name, key, fingerprint.digest(), render, outcome, _KEEP_DAYS[mode])
+
+
+def read_key(request: Request[Any, Any, Any]) -> str | None:
+    """The key that was sent; raises InvalidRequest unless it is 1 to 255 visible ASCII characters, sent once."""
+    sent = request.headers.getall(HEADER.lower(), [])
+    if not sent:
+        return None
+    if len(sent) > 1 or not _KEY.match(sent[0]):
+        raise InvalidRequest([Fault(code="wrong_format", detail="send one key of 1 to 255 visible ASCII characters", parameter=HEADER)])
+    return str(sent[0])
+
+
+def require_key(request: Request[Any, Any, Any]) -> None:
+    if read_key(request) is None:
+        raise PreconditionMissing(f"send {HEADER}: this operation moves money or stock")

@@ -1,0 +1,42 @@
+"""JSON Schemas of the types on the wire, as components with stable names, in the dialect of OpenAPI 3.1."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+_TEMPLATE = "#/components/schemas/{name}"
+
+
+class Schemas:
+    """`components` holds what is shared by name; `of` answers a reference to it, or the schema itself."""
+
+    def __init__(self, shapes: Iterable[Any]) -> None:
+        distinct = list({repr(shape): shape for shape in shapes}.values())
+        found, components = msgspec.json.schema_components(distinct, ref_template=_TEMPLATE)
+        self._by_shape = {repr(shape): _ecma(schema) for shape, schema in zip(distinct, found, strict=True)}
+        self.components: dict[str, Any] = {_tidy(name): _ecma(schema) for name, schema in sorted(components.items())}
+        self.components["Problem"]["additionalProperties"] = True
+
+    def of(self, shape: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = self._by_shape[repr(shape)]
+        return schema
+
+
+def _tidy(name: str) -> str:
+    """`Page_ProductView_` as `Page_ProductView`."""
+    return name.rstrip("_")
+
+
+def _ecma(node: Any) -> Any:
+    """Patterns in the regular expressions of JavaScript, where `$` is the end of the text and nothing else."""
+    if isinstance(node, list):
+        return [_ecma(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    written = {name: _ecma(part) for name, part in node.items()}
+    if isinstance(pattern := written.get("pattern"), str):
+        written["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
+    if isinstance(reference := written.get("$ref"), str):
+        written["$ref"] = _tidy(reference)
+    return written
