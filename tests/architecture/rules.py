@@ -17,7 +17,7 @@ SESSION: Final = re.compile(r"(^|[._])session$")
 IDENTIFIERS: Final = "# identifiers only: "
 EXEMPTION: Final = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)")
 REASONED: Final = re.compile(
-    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]|pragma: no cover)\s+[-#]\s*\S.{7,}"
+    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]|pragma: no cover)\s+[-#\u2013]\s*\S.{7,}"
 )
 EMPTY_NAMES: Final = re.compile(r"^(?:Abstract|Base)[A-Z]|^I[A-Z][a-z]|(?:Impl|Manager|Helper|Utils?)$")
 EMPTY_FILES: Final = {"utils", "util", "helpers", "helper", "manager", "managers", "core", "common", "misc", "base"}

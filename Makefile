@@ -1,0 +1,100 @@
+# Tenon: every command of the project. `make` or `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PORT ?= 8000
+WORKERS ?= 2
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+##: Use it
+
+.PHONY: run
+run: $(READY) ## Serve the shop on 127.0.0.1:8000 (PORT=), with a database, a Redis and demo data of its own
+	@exec $(BIN)/tenon dev --with-parent --port $(PORT)
+
+.PHONY: demo
+demo: $(READY) ## Buy something over HTTP and tell the story, on the running server or on one of its own
+	@exec $(BIN)/tenon demo --port $(PORT) $(ARGS)
+
+.PHONY: migrate
+migrate: $(READY) ## Bring the database of TENON_MIGRATION_URL up to date
+	@exec $(BIN)/tenon db migrate
+
+.PHONY: seed
+seed: $(READY) ## Put the demo data into the database of TENON_DATABASE_URL, once
+	@exec $(BIN)/tenon seed
+
+##: Check it
+
+.PHONY: test
+test: lint types contracts sql ## The whole truth: lint, types, contracts, SQL and every test on real servers
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: test-all
+test-all: lint types contracts sql ## As test, and the tests that run for minutes
+	@$(BIN)/pytest -n $(WORKERS) -m "" $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## Style and safety of the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(READY) ## Types, strictly
+	@$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(READY) ## The directions of imports
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: sql
+sql: $(READY) ## The SQL of the migrations, as it would run
+	@rm -rf .tenon/sql
+	@$(BIN)/tenon db sql --into .tenon/sql
+	@$(BIN)/squawk --config .squawk.toml .tenon/sql/*.sql
+
+##: Work on it
+
+.PHONY: setup
+setup: $(READY) ## Create the virtual environment out of the hash-pinned lock
+
+.PHONY: format
+format: $(READY) ## Format the code and mend what can be mended safely
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(READY) ## Write what is generated: module map, settings reference, .env.example, openapi.json
+	@$(BIN)/tenon docs
+
+.PHONY: openapi
+openapi: $(READY) ## Print the OpenAPI document
+	@exec $(BIN)/tenon openapi
+
+.PHONY: lock
+lock: $(READY) ## Resolve the dependencies anew (LOCK_ARGS=--upgrade to raise them)
+	@$(COMPILE) $(LOCK_ARGS) -o requirements.lock
+	@$(COMPILE) $(LOCK_ARGS) --extra dev -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove the development servers' data; the next run begins anew
+	@rm -rf .tenon
+
+$(READY): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tenon needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Setting up .venv, once and after changes of the lock …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--config-settings editable_mode=compat --editable .
+	@touch $@
