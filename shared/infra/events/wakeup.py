@@ -16,7 +16,8 @@ CHECK_CONNECTION_S: Final = 30.0
 
 
 class Wakeup:
-    """Rings for a module when one of its transactions has recorded an event, a task or the wake-up of a saga.
+    """Rings for a module when one of its transactions has recorded an event, a task, the wake-up of a saga or one
+    that it does not run itself.
 
     NOTIFY takes a lock that all committing transactions share, so that it never happens inside a business transaction:
     it is sent from a session of its own, at most one per 10 ms, whatever number of transactions it speaks for.
@@ -82,7 +83,8 @@ class Wakeup:
 
     def _listener(self, module: str) -> Any:
         def committed(recorded: Recorded) -> None:
-            if recorded.events or recorded.tasks or recorded.wakes:
+            unclaimed = any(saga.claim_s is None for saga in recorded.sagas)
+            if recorded.events or recorded.tasks or recorded.wakes or unclaimed:
                 self.ring(module)
 
         return committed

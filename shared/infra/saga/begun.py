@@ -15,23 +15,26 @@ FIRST_TOKEN = 1
 GRACE_S = 5.0
 """The first claim outlives the request's deadline by this much: time to store the answer of its last call."""
 
-WITHOUT_DEADLINE_S = 10.0
-
 
 @dataclass(slots=True)
 class Begun:
-    """`claim_ends` is a time of `time.monotonic()`, never later than the row's `claimed_until`.
+    """Claimed by the request that began it. What has no deadline begins it unclaimed (`claim_s` None): any worker may have it.
 
-    `taken` is a mutable mark, because tasks started meanwhile copy the context but share this object.
+    `claim_ends` is a time of `time.monotonic()`, never later than the row's `claimed_until`. `taken` is a mutable mark,
+    because tasks started meanwhile copy the context but share this object.
     """
 
     id: str
     saga: Saga[Any, Any]
     state: msgspec.Struct
     key: str
-    claim_s: float
+    claim_s: float | None
     claim_ends: float
     taken: bool = False
+
+    def unclaim(self) -> None:
+        """Whoever began it will not run it. To be called before the row is written."""
+        self.claim_s = None
 
     def row(self) -> tuple[object, ...]:
         """The parameters of BEGIN_SAGA."""
@@ -46,8 +49,9 @@ _begun: ContextVar[Begun | None] = ContextVar("tenon_begun_saga", default=None)
 
 def begin(saga: Saga[Any, Any], state: msgspec.Struct, key: str) -> Begun:
     """Called inside the unit of work; when that rolls back, nobody ever learns the id."""
-    claim_s = current().seconds_left(WITHOUT_DEADLINE_S) + GRACE_S
-    begun = Begun(new_id("sag"), saga, state, key, claim_s, monotonic() + claim_s)
+    context = current()
+    claim_s = None if context.deadline is None else context.seconds_left(0.0) + GRACE_S
+    begun = Begun(new_id("sag"), saga, state, key, claim_s, monotonic() + (claim_s or 0.0))
     _begun.set(begun)
     return begun
 
@@ -55,7 +59,7 @@ def begin(saga: Saga[Any, Any], state: msgspec.Struct, key: str) -> Begun:
 def take(saga_id: str) -> Begun | None:
     """The claim of a saga that this task itself began; at most once, because two runners would share its token."""
     begun = _begun.get()
-    if begun is None or begun.id != saga_id or begun.taken:
+    if begun is None or begun.id != saga_id or begun.taken or begun.claim_s is None:
         return None
     begun.taken = True
     return begun

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -18,7 +18,7 @@ from shared.domain.guard import outbound
 from shared.domain.saga import Asleep, Ended, Failure, Local, Remote, Saga, Underway, Waiting
 from shared.infra.db.database import Database
 from shared.infra.db.transact import Transact
-from shared.infra.db.unit_of_work import UnitOfWork
+from shared.infra.db.unit_of_work import Recorded, UnitOfWork
 from shared.infra.saga.begun import take
 from shared.infra.saga.instance import Instance, Move, Step, begun_here
 from shared.infra.saga.store import Claimed, LostClaim, SagaStore
@@ -51,6 +51,21 @@ class Timing:
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
 
 
+USUAL: Final = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Until when a step may still be begun: a time of `time.monotonic()`, or the stop of the process."""
+
+    ends: float = inf
+    stop: asyncio.Event | None = None
+
+    @property
+    def left(self) -> float:
+        return 0.0 if self.stop is not None and self.stop.is_set() else max(0.0, self.ends - monotonic())
+
+
 class SagaEngine:
     """The sagas of one module. `build` makes the module's unit of work, which local steps receive."""
 
@@ -62,7 +77,7 @@ class SagaEngine:
         *,
         events: Sequence[type[Event]] = (),
         tasks: Sequence[str] = (),
-        timing: Timing = Timing(),
+        timing: Timing = USUAL,
     ) -> None:
         self._database = database
         self._store = SagaStore(database, sagas)
@@ -78,28 +93,29 @@ class SagaEngine:
             if not claimed:
                 return await self._report(saga_id, outcome)
             instance = claimed[0].instance
-        halt = await self._drive(instance, monotonic() + patience_s)
+        halt = await self._drive(instance, Patience(monotonic() + patience_s))
         if halt is not None:
             return halt
         if not isinstance(instance.outcome, outcome):
             raise TypeError(f"{instance.saga.name} ends with {type(instance.outcome).__name__}, not with {outcome.__name__}")
         return Ended(instance.outcome, instance.failure)
 
+    async def claim(self, limit: int) -> list[Claimed]:
+        """At most `limit` sagas that are due and nobody's, to be gone on with by `resume`."""
+        return await self._store.claim(limit=limit, claim_s=self._timing.claim)
+
+    async def resume(self, claimed: Claimed, stop: asyncio.Event | None = None) -> None:
+        """On behalf of whoever began it; call it in a task of its own. Ends between two steps when `stop` is set."""
+        begin(claimed.context)
+        await self._drive(claimed.instance, Patience(stop=stop))
+
     async def recover(self, limit: int = 1) -> int:
-        """Go on with at most `limit` sagas that are due and nobody's; answers how many there were."""
-        claimed = await self._store.claim(limit=limit, claim_s=self._timing.claim)
+        """Go on at once with at most `limit` sagas; answers how many there were."""
+        claimed = await self.claim(limit)
         async with asyncio.TaskGroup() as group:
             for one in claimed:
-                group.create_task(self._recovered(one))
+                group.create_task(self.resume(one))
         return len(claimed)
-
-    async def drain(self) -> None:
-        while await self.recover(limit=8):
-            pass
-
-    async def _recovered(self, claimed: Claimed) -> None:
-        begin(claimed.context)
-        await self._drive(claimed.instance, inf)
 
     async def _report(self, saga_id: str, outcome: type[R]) -> Ended[R] | Asleep | Underway:
         stored = await self._store.read(saga_id)
@@ -107,16 +123,16 @@ class SagaEngine:
             return Ended(msgspec.json.decode(stored.outcome, type=outcome), stored.failure)
         return Asleep(stored.data) if stored.state == "waiting" else Underway()
 
-    async def _drive(self, instance: Instance, until: float) -> Asleep | Underway | None:
-        """Step by step until the end (None), a halt, or `until`. What fails here stays in the row, and is tried again."""
+    async def _drive(self, instance: Instance, patience: Patience) -> Asleep | Underway | None:
+        """Step by step until the end (None), a halt, or the end of patience. What fails here stays in the row, and is tried again."""
         try:
             if instance.orphaned and instance.attempts >= Saga.RETRIES_BEFORE_STUCK:
-                return await self._put_off(instance, RuntimeError("whoever ran this step ended without a word"), until)
+                return await self._put_off(instance, RuntimeError("whoever ran this step ended without a word"), patience)
             while instance.outcome is None:
-                if monotonic() >= until:
-                    await self._move(instance, instance.released())
+                if not patience.left:
+                    await self._release(instance)
                     return Underway()
-                halt = await self._advance(instance, until)
+                halt = await self._advance(instance, patience)
                 if halt is not None:
                     return halt
         except LostClaim:
@@ -126,11 +142,11 @@ class SagaEngine:
             return Underway()
         return None
 
-    async def _advance(self, instance: Instance, until: float) -> Asleep | Underway | None:
+    async def _advance(self, instance: Instance, patience: Patience) -> Asleep | Underway | None:
         step = instance.step
         try:
             if isinstance(step, Remote):
-                await self._remote(instance, step, until)
+                await self._remote(instance, step, patience)
             else:
                 await self._local(instance, step)
         except LostClaim:
@@ -141,7 +157,7 @@ class SagaEngine:
             if isinstance(error, DomainError) and not error.retryable and instance.may_turn_back:
                 await self._turn_back(instance, _failure(error), refused=True)
                 return None
-            return await self._put_off(instance, error, until)
+            return await self._put_off(instance, error, patience)
         return None
 
     async def _local(self, instance: Instance, step: Local[Any, Any] | None) -> None:
@@ -155,6 +171,8 @@ class SagaEngine:
                 move = instance.advanced(step, data, self._timing.claim)
             if move is None or instance.finishes(move):
                 move = instance.ended(move, await instance.saga.finish(of_module, data, instance.failure))
+            for begun in uow.recorded.sagas:
+                begun.unclaim()
             row = await self._store.move(uow, instance, move)
             uow.xid = row["xid"]
             return move, row["wakes"]
@@ -163,15 +181,20 @@ class SagaEngine:
         move, wakes = await self._transact(work)
         instance.became(move, wakes, since + self._timing.claim)
 
-    async def _remote(self, instance: Instance, step: Remote[Any], until: float) -> None:
+    async def _remote(self, instance: Instance, step: Remote[Any], patience: Patience) -> None:
         instance.sends = await self._move(instance, instance.sent(step, self._timing.claim))
-        call = instance.call(step, min(instance.claim_ends, until + self._timing.reserve) - self._timing.reserve - monotonic())
+        call = instance.call(step, min(instance.claim_ends - self._timing.reserve - monotonic(), patience.left))
         outbound(f"step {step.name} of the saga {instance.saga.name}")
         if not instance.holds_claim(self._timing.reserve):
             raise LostClaim(instance.id)
         async with asyncio.timeout(call.timeout_s):
             data = await _function(instance, step)(instance.data, call)
         await self._move(instance, instance.advanced(step, data, self._timing.claim))
+
+    async def _release(self, instance: Instance) -> None:
+        """Let a worker go on at once."""
+        await self._move(instance, instance.released())
+        self._database.committed(Recorded(wakes=[instance.id]))
 
     async def _turn_back(self, instance: Instance, failure: Failure, *, refused: bool) -> None:
         """A remote step is undone too, unless its first and only call was refused: an earlier one may still have happened."""
@@ -190,7 +213,7 @@ class SagaEngine:
         await self._move(instance, instance.asleep(waiting.state, min(recheck, left) if left > 0 else recheck))
         return Asleep(waiting.state)
 
-    async def _put_off(self, instance: Instance, error: Exception, until: float) -> Underway | None:
+    async def _put_off(self, instance: Instance, error: Exception, patience: Patience) -> Underway | None:
         step, text = instance.step, f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
         log.warning("saga_step_failed", saga_id=instance.id, saga=instance.saga.name, step=step and step.name, error=text)
         if monotonic() >= instance.gives_up_at and self._may_give_up(instance):
@@ -198,7 +221,7 @@ class SagaEngine:
             return None
         stuck = not instance.may_turn_back and instance.attempts + 1 >= Saga.RETRIES_BEFORE_STUCK
         delay = self._timing.stuck_retry if stuck else self._timing.retry(instance.attempts)
-        keep = not stuck and delay <= self._timing.in_place and monotonic() + delay < until
+        keep = not stuck and delay <= self._timing.in_place and delay < patience.left
         note = instance.note(step, "sent", text) if isinstance(step, Remote) else None
         await self._move(instance, instance.put_off(text, note, delay, delay + self._timing.claim if keep else None, stuck=stuck))
         if not keep:

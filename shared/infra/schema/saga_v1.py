@@ -71,7 +71,7 @@ BEGIN_SAGA = """
 insert into saga (id, name, version, key, owner, data, claimed_until, correlation_id, traceparent)
 values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::float8 * interval '1 second', $8, $9)
 """
-"""Parameters: `Begun.row()` (shared/infra/saga/begun.py). The beginning process holds the first claim, with token 1."""
+"""Parameters: `Begun.row()` (shared/infra/saga/begun.py). The request that began it holds the first claim, with token 1."""
 
 WAKE_SAGA = """
 update saga set wakes = wakes + 1, due_at = least(due_at, clock_timestamp()) where id = $1 and ended_at is null

@@ -1,17 +1,14 @@
 """The process that is killed: begins one purchase and runs it, with every statement and call a crash point."""
 
 from collections.abc import Mapping
-from time import monotonic
 from typing import Any
 
-from shared.domain.context import Context, begin
 from shared.infra.saga.engine import Timing
 from tests.chassis.saga.shop import Shop
 from tests.faults.crashpoints import Points, serve
 
 
 async def buy(points: Points, arguments: Mapping[str, Any]) -> None:
-    begin(Context(deadline=monotonic() + 10))
     timing = Timing(claim=arguments["claim"], reserve=arguments["claim"] / 4, first_retry=0.0)
     async with Shop(
         arguments["url"], points=points, script=arguments["script"], refuses=frozenset(arguments["refuses"]), timing=timing

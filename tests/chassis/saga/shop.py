@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Self
 
 import asyncpg
 import msgspec
 
+from shared.domain.context import begin, current
 from shared.domain.errors import Busy, Conflict
 from shared.domain.saga import Asleep, Call, Ended, Failure, Local, Remote, Saga, Underway, Waiting
 from shared.infra.db.connections import Connections
@@ -206,6 +209,9 @@ class Shop:
         return SagaEngine(self.database, Work, [self.saga], timing=self._timing)
 
     async def begin(self, purchase: str) -> str:
+        """As a request does: it has a deadline."""
+        begin(replace(current(), deadline=monotonic() + 60))
+
         async def work(unit: Work) -> str:
             return unit.begin_saga("purchase", Purchase(purchase), key=purchase)
 
@@ -219,6 +225,10 @@ class Shop:
             unit.wake_saga(saga_id)
 
         await self.transact(work)
+
+    async def drain(self) -> None:
+        while await self.engine.recover(limit=8):
+            pass
 
     async def lapse(self) -> None:
         """Let every claim run out, as if its time had passed."""

@@ -49,10 +49,10 @@ def truth(story: Story) -> None:
 async def settled(shop: Shop, purchase: str) -> Story:
     """The dead process' claim runs out, others go on, and what has to be confirmed is."""
     await shop.lapse()
-    await shop.engine.drain()
+    await shop.drain()
     while asleep := await shop.database.fetchval("select id from saga where key = $1 and state = 'waiting'", purchase):
         await shop.wake(asleep)
-        await shop.engine.drain()
+        await shop.drain()
     return await Story.of(shop, purchase)
 
 
@@ -88,7 +88,7 @@ async def test_frozen_between_guard_and_answer_it_stores_nothing_after_the_takeo
     async with Shop(shop_url) as shop:
         pid = await frozen_at(explorer, what, order(shop_url, purchase, claim=1.0))
         await claim_ends(shop, purchase)
-        await shop.engine.drain()
+        await shop.drain()
         before = await shop.database.fetch("select * from saga where key = $1", purchase)
         explorer.wake(pid)
         story = await Story.of(shop, purchase)
@@ -104,7 +104,7 @@ async def test_frozen_before_the_guard_it_sends_nothing_after_the_takeover(shop_
     async with Shop(shop_url) as shop:
         pid = explorer.freeze_at(points.index("before call authorize") - 1, arguments)
         await claim_ends(shop, purchase)
-        await shop.engine.drain()
+        await shop.drain()
         explorer.wake(pid)
         story = await Story.of(shop, purchase)
     truth(story)

@@ -68,7 +68,7 @@ async def test_a_refusal_before_the_pivot_undoes_in_reverse_what_had_happened(sh
 async def test_after_the_pivot_a_refusal_is_only_tried_again(shop_url):
     async with Shop(shop_url, script={"capture": ["refuse", "refuse", "ok"]}) as shop:
         assert await shop.buy("persistent") == Underway()
-        await shop.engine.drain()
+        await shop.drain()
         story = await Story.of(shop, "persistent")
     assert story.state == "done"
     assert "close" not in story.effects
@@ -77,7 +77,7 @@ async def test_after_the_pivot_a_refusal_is_only_tried_again(shop_url):
 async def test_what_is_not_known_is_asked_again_with_the_same_key(shop_url):
     async with Shop(shop_url, script={"authorize": ["lost", "lost", "ok"]}) as shop:
         assert await shop.buy("unknown") == Underway()
-        await shop.engine.drain()
+        await shop.drain()
         story = await Story.of(shop, "unknown")
     assert story.state == "done"
     assert story.calls["authorize"] == 3
@@ -87,7 +87,7 @@ async def test_what_is_not_known_is_asked_again_with_the_same_key(shop_url):
 async def test_a_refusal_after_an_unknown_call_undoes_that_call_as_well(shop_url):
     async with Shop(shop_url, script={"authorize": ["lost", "refuse"]}) as shop:
         await shop.buy("late refusal")
-        await shop.engine.drain()
+        await shop.drain()
         story = await Story.of(shop, "late refusal")
     assert story.state == "failed"
     assert story.live == []
@@ -142,7 +142,7 @@ async def test_a_saga_sleeps_until_it_is_woken_and_asks_again_with_the_same_key(
         assert isinstance(asleep, Asleep)
         assert asleep.state.trail[-1] == "asked authorize"
         saga_id = await saga_of(shop, "sleeper")
-        await shop.engine.drain()
+        await shop.drain()
         assert await shop.engine.run(saga_id, Receipt, patience_s=1) == asleep
         await shop.wake(saga_id)
         woken = await shop.engine.run(saga_id, Receipt, patience_s=60)
@@ -191,7 +191,7 @@ async def test_a_compensation_that_fails_for_a_while_is_repeated_until_it_is_don
     async with Shop(shop_url, script={"authorize": ["refuse"], "undo reserve": ["busy", "busy", "ok"]}) as shop:
         await shop.buy("stubborn")
         assert (await Story.of(shop, "stubborn")).live == ["reserve"]
-        await shop.engine.drain()
+        await shop.drain()
         story = await Story.of(shop, "stubborn")
     assert story.state == "failed"
     assert story.live == []
@@ -207,14 +207,14 @@ async def test_a_compensation_that_fails_for_a_while_is_repeated_until_it_is_don
 async def test_what_fails_too_often_is_stuck_and_visible_until_an_operator_resumes_it(shop_url, purchase, script, ends, live):
     async with Shop(shop_url, script=script) as shop:
         await shop.buy(purchase)
-        await shop.engine.drain()
+        await shop.drain()
         desk = SagaDesk(shop.database)
         [row] = await desk.list(state="stuck", key=purchase)
         assert row.attempts == Saga.RETRIES_BEFORE_STUCK
         assert row.last_error is not None
         assert "Busy" in row.last_error
         await desk.resume(row.id)
-        await shop.engine.drain()
+        await shop.drain()
         sheet = await desk.show(row.id)
         story = await Story.of(shop, purchase)
     assert (story.state, story.live) == (ends, live)
@@ -255,7 +255,7 @@ async def test_an_instance_stays_on_the_version_that_it_began_with(shop_url):
         newest = SagaEngine(shop.database, Work, [second], timing=AT_ONCE)
         assert await newest.recover() == 0, "a process that does not know version 1 took it"
         both = SagaEngine(shop.database, Work, [shop.saga, second], timing=AT_ONCE)
-        await both.drain()
+        await both.recover()
         story = await Story.of(shop, "of version 1")
         assert saga_id
     assert story.effects == ["open", "check", "place", "finish"]
@@ -285,7 +285,7 @@ async def test_who_recovers_a_saga_acts_for_whoever_began_it(shop_url):
         saga_id = await transact(work)
         await shop.lapse()
         begin(Context())
-        await engine.drain()
+        await engine.recover()
     [context] = seen
     assert (context.correlation_id, context.trace_id, context.causation_id) == ("cor", "a" * 32, saga_id)
     assert context.principal == Principal("user", "usr_1")
@@ -315,7 +315,7 @@ async def test_an_owner_that_lost_its_claim_stops_at_its_next_write(shop_url):
             shop.neighbour.act = act  # type: ignore[method-assign] # only the first call is overtaken
             answer = await act(step, call)
             await shop.lapse()
-            await shop.another_engine().drain()
+            await shop.another_engine().recover()
             return answer
 
         shop.neighbour.act = taken_over  # type: ignore[method-assign] # another worker comes while the call is under way
@@ -362,7 +362,7 @@ async def test_an_operation_is_shown_to_who_began_it_and_to_staff(shop_url):
             with pytest.raises(NotFound):
                 await operations.read(saga_id, stranger)
         await shop.wake(saga_id)
-        await shop.engine.drain()
+        await shop.drain()
         failed = await operations.read(saga_id, beginner)
     assert failed.status == "failed"
     assert failed.failure is not None
