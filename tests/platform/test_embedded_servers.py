@@ -14,9 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 
-from entrypoints import embedded, processes
+from entrypoints import children, embedded
+from entrypoints.children import Account, Scratch, ServerFailed
 from entrypoints.embedded import AlreadyRunning, EmbeddedPostgres, EmbeddedValkey
-from entrypoints.processes import Account, Scratch, ServerFailed
 from tests.support.processes import ends, kill, python
 
 PASSWORD: Final = "kept elsewhere"
@@ -37,7 +37,7 @@ sys.stdin.read()
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that Postgres' account can enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="tenon-test-", dir=processes.SHORT_PLACE))
+    folder = Path(tempfile.mkdtemp(prefix="tenon-test-", dir=children.SHORT_PLACE))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
@@ -48,7 +48,7 @@ def scratches(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where servers put their temporary folders in this test."""
     folder = place / "scratches"
     folder.mkdir()
-    monkeypatch.setattr(processes, "SHORT_PLACE", str(folder))
+    monkeypatch.setattr(children, "SHORT_PLACE", str(folder))
     return folder
 
 
