@@ -9,7 +9,6 @@ POLICY: Policy = {
     "getProduct": public(),
     "getVariant": public(),
     "getPrice": public(),
-    "listVariants": public(),
     "createProduct": roles("manager", "admin"),
     "updateProduct": roles("manager", "admin"),
     "publishProduct": roles("manager", "admin"),

@@ -8,6 +8,7 @@ import msgspec
 from modules.catalog.domain.errors import SaleInvalid
 from shared.domain.money import Money, exponent
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-11-27T00:00:00Z"])]
 MinimumQuantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="the sale price holds from this many pieces on")]
 
 
@@ -16,8 +17,8 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     price: Money
     minimum_quantity: MinimumQuantity = 1
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
 
     def holds(self, quantity: int, now: datetime) -> bool:
         begun = self.starts_at is None or self.starts_at <= now

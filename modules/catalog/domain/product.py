@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
@@ -77,8 +77,8 @@ class Price:
         self.list_amount = tag.list_price.amount
         self.sale_amount = None if sale is None else sale.price.amount
         self.sale_minimum = 1 if sale is None else sale.minimum_quantity
-        self.sale_starts_at = None if sale is None else sale.starts_at
-        self.sale_ends_at = None if sale is None else sale.ends_at
+        self.sale_starts_at = None if sale is None else _in_utc(sale.starts_at)
+        self.sale_ends_at = None if sale is None else _in_utc(sale.ends_at)
 
     @property
     def tag(self) -> PriceTag:
@@ -248,6 +248,10 @@ class Product:
             raise ProductArchivedAlready("an archived product cannot be changed")
         self.version += 1
         self.updated_at = now
+
+
+def _in_utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.astimezone(UTC)
 
 
 def _merged(present: Mapping[str, str], patch: Mapping[str, str | None] | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from shared.domain.page import PageRequest, Slice
 Sort = Literal["created_at", "-created_at", "title", "-title"]
 
 
-class VariantView(msgspec.Struct, frozen=True, kw_only=True):
+class VariantView(msgspec.Struct, frozen=True):
     """One way to buy a product; `version` is the product's."""
 
     id: str
@@ -26,7 +26,7 @@ class VariantView(msgspec.Struct, frozen=True, kw_only=True):
     prices: list[PriceTag]
 
 
-class ProductView(msgspec.Struct, frozen=True, kw_only=True):
+class ProductView(msgspec.Struct, frozen=True):
     """A product with its variants and their prices; `version` covers all of it."""
 
     id: str
@@ -35,11 +35,11 @@ class ProductView(msgspec.Struct, frozen=True, kw_only=True):
     slug: str
     description: str
     status: Status
-    attributes: dict[str, str]
     category_id: str | None
     published_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    attributes: dict[str, str]
     variants: list[VariantView]
 
 
@@ -53,7 +53,7 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
     list_price: Money
 
 
-class CategoryView(msgspec.Struct, frozen=True, kw_only=True):
+class CategoryView(msgspec.Struct, frozen=True):
     id: str
     version: int
     name: str

@@ -1,0 +1,150 @@
+"""The SQL of the catalog's reads. Lists are built here, once, from allow-lists of our own; values are always parameters."""
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from modules.catalog.domain.views import Sort
+from shared.domain.page import MAX_LIMIT
+
+MOST_MATCHES: Final = 5000
+"""More matches than this are not ranked: the words say too little."""
+
+_PRICES: Final = """(
+    select coalesce(json_agg(json_build_object(
+        'list_price', json_build_object('amount', c.list_amount, 'currency', c.currency),
+        'sale', case when c.sale_amount is not null then json_build_object(
+            'price', json_build_object('amount', c.sale_amount, 'currency', c.currency),
+            'minimum_quantity', c.sale_minimum, 'starts_at', c.sale_starts_at, 'ends_at', c.sale_ends_at) end
+    ) order by c.currency), '[]')
+    from price c where c.variant_id = v.id
+)"""
+
+_VARIANTS: Final = f"""(
+    select coalesce(json_agg(json_build_object(
+        'id', v.id, 'product_id', p.id, 'version', p.version, 'sku', v.sku, 'title', v.title, 'options', v.options, 'prices', {_PRICES}
+    ) order by v.position), '[]')::text
+    from variant v where v.product_id = p.id
+)"""  # noqa: S608 - the parts are constants of ours, as everywhere in this file
+
+_PRODUCT: Final = f"""
+    p.id, p.version, p.title, p.slug, p.description, p.status, p.category_id, p.published_at, p.created_at, p.updated_at,
+    p.attributes::text, {_VARIANTS}
+"""
+
+# product_pkey, variant_position_key, price_pkey
+PRODUCT: Final = f"select {_PRODUCT} from product p where p.id = any($1) and (p.status = 'published' or $2)"  # noqa: S608
+
+# variant_pkey, product_pkey, price_pkey
+VARIANT: Final = f"""
+select v.id, v.product_id, p.version, v.sku, v.title, v.options::text, {_PRICES}::text
+from variant v join product p on p.id = v.product_id
+where v.id = any($1) and (p.status = 'published' or $2)
+"""  # noqa: S608
+
+# variant_pkey, product_pkey, price_pkey
+OFFERS: Final = """
+select v.id, v.product_id, v.sku, p.title, v.title, p.status,
+    c.list_amount, c.sale_amount, c.sale_minimum, c.sale_starts_at, c.sale_ends_at
+from variant v
+join product p on p.id = v.product_id
+left join price c on c.variant_id = v.id and c.currency = $2
+where v.id = any($1)
+"""
+
+_BELOW: Final = """below (id) as (
+    select $5::text collate "C"
+    union all
+    select c.id from below b join category c on c.parent_id = b.id
+),"""
+
+
+def _products(sort: Sort, *, category: bool, after: bool) -> str:
+    """A merge of short index walks, one per status and category, each in the order of the list.
+
+    Without a category product_newest or product_by_title, else product_newest_of_category or product_by_title_of_category.
+    The inner limit is a constant, so that the generic plan knows how little it will read.
+    """
+    column, direction, beyond = sort.removeprefix("-"), *(("desc", "<") if sort.startswith("-") else ("asc", ">"))
+    place = 6 if category else 5
+    return f"""
+with recursive {_BELOW if category else ""}
+page as (
+    select one.* from unnest($1::text[]) as s (status) {"cross join below b" if category else ""} cross join lateral (
+        select p.* from product p
+        where p.status = s.status {"and p.category_id = b.id" if category else ""} and p.created_at >= $2 and p.created_at < $3
+        {f"and (p.{column}, p.id) {beyond} (${place}, ${place + 1})" if after else ""}
+        order by p.{column} {direction}, p.id {direction} limit {MAX_LIMIT + 1}
+    ) one
+    order by one.{column} {direction}, one.id {direction} limit $4
+)
+select {_PRODUCT} from page p order by p.{column} {direction}, p.id {direction}
+"""  # noqa: S608
+
+
+PRODUCTS: Final[Mapping[tuple[Sort, bool, bool], str]] = {
+    (sort, category, after): _products(sort, category=category, after=after)
+    for sort in get_args(Sort)
+    for category in (False, True)
+    for after in (False, True)
+}
+"""By sort, whether below a category, whether after some product."""
+
+
+def _search(*, category: bool, after: bool) -> str:
+    """product_search; what it finds is ranked in memory, and there is a bound to how much that is.
+
+    The words come out of to_tsvector, so that they mean what they mean in the index; each may begin a longer one.
+    """
+    place = 6 if category else 5
+    return f"""
+with recursive {_BELOW if category else ""}
+wanted (query) as (
+    select string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''':*', ' & ')::tsquery
+    from unnest(to_tsvector('simple', $1))
+),
+matches as (
+    select p.id, p.search from product p, wanted w
+    where p.search @@ w.query and p.status = any($2) {"and p.category_id in (select id from below)" if category else ""}
+        and p.created_at >= $3 and p.created_at < $4
+    limit {MOST_MATCHES}
+),
+ranked as (
+    select m.id, (ts_rank_cd(m.search, w.query) * 1000000)::bigint as rank from matches m, wanted w
+),
+page as (
+    select id, rank from ranked
+    {f"where rank < ${place} or (rank = ${place} and id > ${place + 1})" if after else ""}
+    order by rank desc, id limit $PAGE
+)
+select {_PRODUCT}, page.rank from page join product p on p.id = page.id order by page.rank desc, p.id
+""".replace("$PAGE", f"${place + 2 if after else place}")  # noqa: S608
+
+
+SEARCH: Final[Mapping[tuple[bool, bool], str]] = {
+    (category, after): _search(category=category, after=after) for category in (False, True) for after in (False, True)
+}
+"""By whether below a category, whether after some product."""
+
+# category_pkey, upwards
+CATEGORY: Final = """
+with recursive line (id, version, name, slug, parent_id, depth) as (
+    select id, version, name, slug, parent_id, 1 from category where id = $1
+    union all
+    select c.id, c.version, c.name, c.slug, c.parent_id, l.depth + 1 from line l join category c on c.id = l.parent_id
+)
+select id, version, name, slug, parent_id from line order by depth desc
+"""
+
+
+def _categories(*, root: bool, after: bool) -> str:
+    """category_children"""
+    parent = "is null" if root else "= $2"
+    place = 2 if root else 3
+    beyond = f"and (name, id) > (${place}, ${place + 1})" if after else ""
+    return f"select id, version, name, slug, parent_id from category where parent_id {parent} {beyond} order by name, id limit $1"  # noqa: S608
+
+
+CATEGORIES: Final[Mapping[tuple[bool, bool], str]] = {
+    (root, after): _categories(root=root, after=after) for root in (False, True) for after in (False, True)
+}
+"""By whether the roots are meant, whether after some category."""
