@@ -1,11 +1,11 @@
 """The composition root: the only file that sees every module, two lines for each."""
 
 from dependency_injector import containers, providers
+from modules.inventory.container import InventoryContainer
+from modules.notifications.container import NotificationsContainer
 
 from modules.catalog.container import CatalogContainer
 from modules.identity.container import IdentityContainer
-from modules.inventory.container import InventoryContainer
-from modules.notifications.container import NotificationsContainer
 from modules.orders.container import OrdersContainer
 from modules.payments.container import PaymentsContainer
 from shared.container import SharedContainer
@@ -26,9 +26,7 @@ class Root(containers.DeclarativeContainer):
     )
     notifications = providers.Container(NotificationsContainer, shared=shared, identity=identity.facade, orders=orders.facade)
 
-    modules = providers.List(
-        identity.module, catalog.module, inventory.module, payments.module, orders.module, notifications.module
-    )
+    modules = providers.List(identity.module, catalog.module, inventory.module, payments.module, orders.module, notifications.module)
 
 
 def compose(settings: Settings) -> Root:
@@ -44,7 +42,5 @@ def hosted(root: Root) -> list[Module]:
     wanted = root.settings().modules
     names = [module.name for module in modules]
     if unknown := [name for name in wanted if name not in names]:
-        raise ConfigurationError(
-            [f"{variable('modules')}: there is no module {', '.join(unknown)}; choose from {', '.join(names)}"]
-        )
+        raise ConfigurationError([f"{variable('modules')}: there is no module {', '.join(unknown)}; choose from {', '.join(names)}"])
     return [module for module in modules if not wanted or module.name in wanted]

@@ -27,9 +27,9 @@ from shared.module import Module
 
 class OrdersContainer(containers.DeclarativeContainer):
     shared = providers.DependenciesContainer()
-    catalog = providers.Dependency()
-    inventory = providers.Dependency()
-    payments = providers.Dependency()
+    catalog: providers.Dependency[object] = providers.Dependency()
+    inventory: providers.Dependency[object] = providers.Dependency()
+    payments: providers.Dependency[object] = providers.Dependency()
 
     database = providers.Singleton(Database, shared.connections, "orders")
     queries = providers.Singleton(SqlOrderQueries, database)
@@ -41,7 +41,7 @@ class OrdersContainer(containers.DeclarativeContainer):
     cancellation = providers.Singleton(CancellationSteps, stock, payment)
     sagas = providers.List(completion.provided.saga.call(), cancellation.provided.saga.call())
     transact = providers.Singleton(Transact, database, SqlWork, events=PUBLISHES, sagas=sagas)
-    engine = providers.Singleton(SagaEngine, database, SqlWork, sagas)
+    engine = providers.Singleton(SagaEngine, database, SqlWork, sagas, events=PUBLISHES)
 
     carts = providers.Singleton(CartService, transact, queries, catalogue)
     checkout = providers.Singleton(CheckoutService, transact, queries, catalogue, engine, shared.settings.provided.reservation_seconds)

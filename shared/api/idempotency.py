@@ -77,7 +77,21 @@ async def _named(request: Request[Any, Any, Any], render: Callable[[Any], Reply[
         fingerprint.update(len(part).to_bytes(4, "big"))
         fingerprint.update(part)
     name = f"{principal.scope} {scope['method']} {scope['path_template']}"
-    return Once(name, key, fingerprint.digest(), render, outcome, _KEEP_DAYS[mode])
+    return Once(name, key, fingerprint.digest(), _with_refusals(request, render), outcome, _KEEP_DAYS[mode])
+
+
+def _with_refusals(request: Request[Any, Any, Any], render: Callable[[Any], Reply[Any]]) -> Callable[[Any], Reply[Any]]:
+    """A committed refusal, such as a declined payment, is an answer too: `render` raises it, and it is kept as its problem."""
+
+    def stored(result: Any) -> Reply[Any]:
+        try:
+            return render(result)
+        except DomainError as refusal:
+            writer: ProblemWriter = request.route_handler.opt[OPT_PROBLEMS]
+            problem = writer.write(refusal, instance=request.scope["path"], trace_id=current().trace_id)
+            return Reply(problem.status, problem.body, tuple((name.decode(), value.decode()) for name, value in problem.headers))
+
+    return stored
 
 
 def read_key(request: Request[Any, Any, Any]) -> str | None:

@@ -115,14 +115,17 @@ def from_framework(status: int, headers: Mapping[str, str]) -> DomainError:
 
 
 def catalogue(declared: Iterable[type[DomainError]]) -> dict[str, type[DomainError]]:
-    """Every problem type by its code: those of the product, and the `declared` ones. One code means one thing."""
+    """Every problem type by its code: those of the product, and the `declared` ones.
+
+    One code means one thing: two modules may each have a class for it, if title and status are the same.
+    """
     kinds: dict[str, type[DomainError]] = {}
     ours = (kind for kind in _descendants(DomainError) if kind.__module__.startswith(("shared.", "modules.")))
     for kind in dict.fromkeys((*ours, *declared)):
         if "code" not in vars(kind):
             continue
         known = kinds.setdefault(kind.code, kind)
-        if known is not kind:
+        if (known.title, status_of(known)) != (kind.title, status_of(kind)):
             raise ValueError(
                 f"{known.__module__}.{known.__qualname__} has the code {kind.code} too, as {kind.__module__}.{kind.__qualname__}"
             )

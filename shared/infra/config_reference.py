@@ -14,18 +14,15 @@ def env_example() -> str:
     """The text of `.env.example`: every variable with its description, defaults commented out."""
     lines = ["# Every setting of Tenon. Written by `make docs` from shared/infra/config.py.", ""]
     for field in msgspec.structs.fields(Settings):
-        lines.append(f"# {_meta(field).description}")
-        lines.append(f"{variable(field.name)}={_example(field)}" if field.required else f"# {variable(field.name)}={_default(field)}")
-        lines.append("")
+        name = variable(field.name)
+        setting = f"{name}={_example(field)}" if field.required else f"# {name}={_default(field)}"
+        lines += [f"# {_meta(field).description}", setting, ""]
     return "\n".join([*lines, "# For `tenon db` alone: the role that creates schemas and roles.", f"# {MIGRATION_URL}=", ""])
 
 
 def markdown() -> str:
     """The text of `docs/configuration.md`: one row per variable."""
-    rows = [
-        f"| `{variable(field.name)}` | {_kind(field)} | {'required' if field.required else f'`{_default(field)}`'} | {_meta(field).description} |"
-        for field in msgspec.structs.fields(Settings)
-    ]
+    rows = [_row(variable(f.name), _kind(f), _default(f), _meta(f).description or "") for f in msgspec.structs.fields(Settings)]
     return "\n".join(
         [
             "# Settings",
@@ -35,10 +32,14 @@ def markdown() -> str:
             "| variable | value | default | what it does |",
             "|---|---|---|---|",
             *rows,
-            f"| `{MIGRATION_URL}` | text | for `tenon db` alone | The role that creates schemas and roles; a production server refuses it. |",
+            _row(MIGRATION_URL, "text", "", "For `tenon db` alone: the role that creates schemas and roles; production servers refuse it."),
             "",
         ]
     )
+
+
+def _row(name: str, kind: str, default: str, description: str) -> str:
+    return f"| `{name}` | {kind} | {default} | {description} |"
 
 
 def _meta(field: FieldInfo) -> Meta:
@@ -53,6 +54,8 @@ def _example(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.required:
+        return "required"
     return ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
 
 

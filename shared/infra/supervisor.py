@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -70,6 +71,18 @@ class Supervisor:
                 loop.crashes += 1
             pause = FIRST_PAUSE_S if monotonic() - started > CALM_AFTER_S else min(2 * pause, LONGEST_PAUSE_S)
             await idle(stop, None, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+
+
+@asynccontextmanager
+async def supervised(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """The loops run for the time of an `async with`, and have ended after it."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Supervisor(loops).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
 
 
 async def idle(stop: asyncio.Event, wake: asyncio.Event | None, seconds: float) -> None:

@@ -15,7 +15,9 @@ from modules.orders.domain.errors import (
     CartFull,
     CartIncomplete,
     CartNotOpen,
+    CompletionFailed,
     CompletionInProgress,
+    InsufficientStock,
     NotSellable,
     PaymentDeclined,
     PriceChanged,
@@ -27,15 +29,16 @@ from shared.api.idempotency import once
 from shared.api.routes import delete, get, patch, post
 from shared.api.types import Id, Token
 from shared.domain.context import current
-from shared.domain.errors import NotFound
+from shared.domain.errors import DomainError, NotFound
 from shared.domain.money import UnknownCurrency
+from shared.domain.saga import Failure
 
 CHANGES = [NotFound, CartNotOpen, CartFull, CartMoved]
 
 
 class Carts(Controller):
     path = "/v1/carts"
-    tags = ["carts"]
+    tags = ("carts",)
 
     @post(operation="createCart", errors=[UnknownCurrency], idempotent="never")
     async def create(self, data: CreateCart, carts: NamedDependency[CartService]) -> Reply[NewCartView]:
@@ -96,7 +99,7 @@ class Carts(Controller):
     @post(
         "/{cart_id:str}/complete",
         operation="completeCart",
-        errors=[NotFound, CartIncomplete, PriceChanged, CompletionInProgress, PaymentDeclined],
+        errors=[NotFound, CartIncomplete, PriceChanged, CompletionInProgress, InsufficientStock, PaymentDeclined, CompletionFailed],
         idempotent="required",
         answers={202: StillRunning},
     )
@@ -127,6 +130,17 @@ def completed(result: Completion | StillRunning) -> Reply[Any]:
     if result.order is None:
         raise refusal(result.failure)
     return created("/v1/orders")(result.order)
+
+
+REFUSALS = {kind.code: kind for kind in (InsufficientStock, PaymentDeclined)}
+
+
+def refusal(failure: Failure | None) -> DomainError:
+    """What a completion was undone for, as the error that it is."""
+    if failure is None:
+        raise ValueError("a completion ends with an order or with a failure")
+    kind = REFUSALS.get(failure.code)
+    return kind(failure.detail, **failure.facts) if kind else CompletionFailed(failure.detail, cause=failure.code)
 
 
 def details_of(body: UpdateCart) -> CartDetails:

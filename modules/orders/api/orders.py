@@ -23,7 +23,7 @@ from shared.domain.errors import NotFound
 
 class Orders(Controller):
     path = "/v1/orders"
-    tags = ["orders"]
+    tags = ("orders",)
 
     @get(operation="listOrders")
     async def find(

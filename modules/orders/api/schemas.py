@@ -31,8 +31,8 @@ class AddressBody(Struct, forbid_unknown_fields=True, kw_only=True):
 class UpdateCart(Struct, forbid_unknown_fields=True, kw_only=True):
     """A merge patch: an absent field stays, null clears."""
 
-    email: Email | None | UnsetType = UNSET
-    shipping_address: AddressBody | None | UnsetType = UNSET
+    email: Email | UnsetType | None = UNSET
+    shipping_address: AddressBody | UnsetType | None = UNSET
 
 
 class AddItem(Struct, forbid_unknown_fields=True, kw_only=True):

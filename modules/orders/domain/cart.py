@@ -147,5 +147,5 @@ class Cart:
 class CartDetails(msgspec.Struct, frozen=True, kw_only=True):
     """A merge patch: an absent field stays, None clears."""
 
-    email: str | None | msgspec.UnsetType = msgspec.UNSET
-    shipping_address: Address | None | msgspec.UnsetType = msgspec.UNSET
+    email: str | msgspec.UnsetType | None = msgspec.UNSET
+    shipping_address: Address | msgspec.UnsetType | None = msgspec.UNSET

@@ -74,7 +74,7 @@ class CartService:
     async def remove_item(self, principal: Principal, cart_id: str, item_id: str, expected: int | None) -> CartView:
         return await self._change(principal, cart_id, lambda cart, offers: cart.remove(item_id), expected)
 
-    async def set_details(self, principal: Principal, cart_id: str, details: CartDetails, expected: int) -> CartView:
+    async def set_details(self, principal: Principal, cart_id: str, details: CartDetails, expected: int | None) -> CartView:
         return await self._change(principal, cart_id, lambda cart, offers: cart.set_details(details), expected)
 
     async def claim(self, principal: Principal, cart_id: str, token: str) -> CartView:

@@ -46,6 +46,20 @@ class CartFull(RuleViolated):
     title = "The cart is full"
 
 
+class InsufficientStock(Conflict):
+    """There is not enough of something; the fact `lines` names what is available of each."""
+
+    code = "insufficient_stock"
+    title = "Not enough in stock"
+
+
+class CompletionFailed(Conflict):
+    """The cart could not be completed in time; everything was given back and it is open again. The fact `cause` is a code."""
+
+    code = "completion_failed"
+    title = "The cart could not be completed"
+
+
 class PaymentDeclined(Declined):
     """The payment method was declined: stock has been released and the cart is open for another one."""
 

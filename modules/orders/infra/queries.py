@@ -16,7 +16,7 @@ from shared.infra.db.database import Database
 
 CART = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)"
 
-# index: cart_pk, cart_item_pk
+# served by cart_pk, cart_item_pk
 PRICED_VARIANTS = """
     select c.currency, array(select i.variant_id from cart_item i where i.cart_id = c.id)
     from cart c
@@ -30,12 +30,12 @@ LIST = """
     from customer_order o
     where o.status <> 'draft' and ($1::text is null or o.status = $1) and ($2::text is null or o.id < $2)
 """
-# index: customer_order_placed
+# served by customer_order_placed
 LIST_ALL = f"{LIST} order by o.id desc limit $3"
-# index: customer_order_by_user
+# served by customer_order_by_user
 LIST_OWN = f"{LIST} and o.user_id = $4 order by o.id desc limit $3"
 
-# index: order_entry_by_order
+# served by order_entry_by_order
 TIMELINE = """
     select o.id, (select coalesce(json_agg(json_build_object('at', e.at, 'kind', e.kind, 'facts', e.facts) order by e.id), '[]')
                   from order_entry e where e.order_id = o.id)

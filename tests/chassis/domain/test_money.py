@@ -19,7 +19,9 @@ def test_a_currency_has_its_own_minor_unit(currency: str, places: int) -> None:
     assert exponent(currency) == places
 
 
-@pytest.mark.parametrize(("money", "shown"), [(Money(1099, "JPY"), "1,099 JPY"), (Money(1099, "USD"), "10.99 USD"), (Money(1099, "KWD"), "1.099 KWD")])
+@pytest.mark.parametrize(
+    ("money", "shown"), [(Money(1099, "JPY"), "1,099 JPY"), (Money(1099, "USD"), "10.99 USD"), (Money(1099, "KWD"), "1.099 KWD")]
+)
 def test_money_is_shown_with_its_currency_s_places(money: Money, shown: str) -> None:
     assert str(money) == shown
 
@@ -77,7 +79,9 @@ def test_weights_must_say_something() -> None:
             Money(1, "USD").split(weights)
 
 
-@pytest.mark.parametrize("body", [b'{"amount": 10.5, "currency": "USD"}', b'{"amount": "10", "currency": "USD"}', b'{"amount": 1, "currency": "usd"}'])
+@pytest.mark.parametrize(
+    "body", [b'{"amount": 10.5, "currency": "USD"}', b'{"amount": "10", "currency": "USD"}', b'{"amount": 1, "currency": "usd"}']
+)
 def test_a_float_a_text_and_a_misspelt_currency_are_refused_at_the_boundary(body: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(body, type=Money)

@@ -1,0 +1,45 @@
+"""The API as an ASGI application: every hosted module's routes, and, where wished, the worker's loops in the same process."""
+
+from litestar import Litestar
+
+from entrypoints.container import Root, hosted
+from entrypoints.process import running
+from shared.api.health import Check
+from shared.api.middleware import EdgeOptions
+from shared.api.operations import POLICY, OperationRoutes
+from shared.api.wiring import Part, build_app
+from shared.infra.config import Settings
+from shared.infra.saga.operations import SagaOperations
+from shared.infra.telemetry import configure_logging
+from shared.module import Module
+
+
+def create_app(root: Root, *, with_worker: bool = False) -> Litestar:
+    """Raises ConfigurationError for a module that does not exist; opens nothing before the lifespan begins."""
+    settings: Settings = root.settings()
+    configure_logging(settings.log_format, settings.log_level)
+    modules = hosted(root)
+    return build_app(
+        [*modules, operations(modules)],
+        authenticator=root.shared.verifier(),
+        signer=root.shared.signer(),
+        public_url=settings.public_url,
+        options=EdgeOptions(
+            origins=settings.cors_origins,
+            deadline_s=settings.request_seconds,
+            development=settings.environment == "development",
+        ),
+        checks=[*(database(module) for module in modules), Check("redis", root.shared.redis().ping, essential=False)],
+        lifespan=[lambda: running(root, with_worker=with_worker)],
+    )
+
+
+def operations(modules: list[Module]) -> Part:
+    """What a 202 answer points to: the sagas of every hosted module."""
+    found = SagaOperations([(module.database, module.sagas) for module in modules if module.sagas])
+    return Part(name="sagas", controllers=[OperationRoutes], use_cases={"operations": found}, policy=POLICY)
+
+
+def database(module: Module) -> Check:
+    """Each module logs in as a role of its own, and may have a server of its own."""
+    return Check(f"database:{module.name}", lambda: module.database.fetchval("select 1"))
