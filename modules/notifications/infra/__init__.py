@@ -1,0 +1,1 @@
+"""Notifications on Postgres, its neighbours, its templates and the mail server."""
