@@ -20,6 +20,7 @@ def upgrade() -> None:
             authorized bigint not null default 0,
             capturing bigint not null default 0,
             captured bigint not null default 0,
+            refunding bigint not null default 0,
             refunded bigint not null default 0,
             decline_code text,
             action_url text,
@@ -28,7 +29,7 @@ def upgrade() -> None:
             updated_at timestamptz not null default now(),
             constraint payment_intent_authorized check (authorized between 0 and amount),
             constraint payment_intent_captured check (capturing >= 0 and captured >= 0 and captured + capturing <= authorized),
-            constraint payment_intent_refunded check (refunded between 0 and captured)
+            constraint payment_intent_refunded check (refunding >= 0 and refunded >= 0 and refunded + refunding <= captured)
         )
     """)
     op.execute("create index payment_intent_by_reference on payment_intent (reference, id)")

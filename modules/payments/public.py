@@ -9,85 +9,63 @@ from shared.domain.events import Event
 from shared.domain.money import Money
 
 
-class PaymentAuthorized(Event, frozen=True, kw_only=True):
+class _OfIntent(Event, frozen=True, kw_only=True):
+    """`reference` is what the payment is for, in its caller's words; `amount` is in minor units."""
+
+    event_key: ClassVar[str] = "intent_id"
+    intent_id: str
+    reference: str
+    amount: int
+    currency: str
+
+
+class PaymentAuthorized(_OfIntent, frozen=True, kw_only=True):
     """The provider holds the amount for us."""
 
     event_type: ClassVar[str] = "payments.payment_authorized"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
-    reference: str
-    amount: int
-    currency: str
 
 
-class PaymentCaptured(Event, frozen=True, kw_only=True):
-    """`amount` of the authorised amount has been taken; an intent may be captured in several parts."""
+class PaymentCaptured(_OfIntent, frozen=True, kw_only=True):
+    """`amount` has been taken; `captured` is the sum of the intent's captures so far, which may be several."""
 
     event_type: ClassVar[str] = "payments.payment_captured"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
-    reference: str
-    amount: int
-    currency: str
+    captured: int
 
 
-class PaymentFailed(Event, frozen=True, kw_only=True):
+class PaymentFailed(_OfIntent, frozen=True, kw_only=True):
     """The provider refused for good to authorise or to capture `amount`; `failure` is its code."""
 
     event_type: ClassVar[str] = "payments.payment_failed"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
-    reference: str
-    amount: int
-    currency: str
     operation: str
     failure: str
 
 
-class PaymentRequiresAction(Event, frozen=True, kw_only=True):
+class PaymentRequiresAction(_OfIntent, frozen=True, kw_only=True):
     """The customer has to confirm the payment with the card's issuer (3-D Secure)."""
 
     event_type: ClassVar[str] = "payments.payment_requires_action"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
-    reference: str
-    amount: int
-    currency: str
 
 
-class PaymentCancelled(Event, frozen=True, kw_only=True):
+class PaymentCancelled(_OfIntent, frozen=True, kw_only=True):
     """`amount`, what had been authorised and not captured, will not be taken any more."""
 
     event_type: ClassVar[str] = "payments.payment_cancelled"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
-    reference: str
-    amount: int
-    currency: str
 
 
-class RefundSucceeded(Event, frozen=True, kw_only=True):
-    """`amount` is on its way back to the customer."""
+class RefundSucceeded(_OfIntent, frozen=True, kw_only=True):
+    """`amount` is on its way back to the customer; `refunded` is the sum of the intent's refunds so far."""
 
     event_type: ClassVar[str] = "payments.refund_succeeded"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
     refund_id: str
-    reference: str
-    amount: int
-    currency: str
+    refunded: int
 
 
-class RefundFailed(Event, frozen=True, kw_only=True):
+class RefundFailed(_OfIntent, frozen=True, kw_only=True):
     """The provider did not give `amount` back, or it came back later; it may be refunded again."""
 
     event_type: ClassVar[str] = "payments.refund_failed"
-    event_key: ClassVar[str] = "intent_id"
-    intent_id: str
     refund_id: str
-    reference: str
-    amount: int
-    currency: str
+    refunded: int
     failure: str
 
 

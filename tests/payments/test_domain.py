@@ -17,8 +17,8 @@ AMOUNT = Money(1000, "USD")
 SUCCEEDED, REFUSED = Outcome(news=News.SUCCEEDED), Outcome(news=News.REFUSED, failure="insufficient_funds")
 
 
-def intent(status: IntentStatus = IntentStatus.AUTHORIZED, *, authorized: int = 1000, captured: int = 0, refunded: int = 0) -> Intent:
-    return Intent("pin_1", "ord_1", AMOUNT, status, "att_1", authorized, 0, captured, refunded)
+def intent(status: IntentStatus = IntentStatus.AUTHORIZED, *, authorized: int = 1000, captured: int = 0) -> Intent:
+    return Intent("pin_1", "ord_1", AMOUNT, status, "att_1", authorized, captured=captured)
 
 
 def attempt(operation: Operation, amount: Money = AMOUNT, status: AttemptStatus = AttemptStatus.PENDING) -> Attempt:
@@ -108,7 +108,7 @@ def test_refunds_never_exceed_what_was_captured_counting_those_that_have_not_fai
     with pytest.raises(RefundTooLarge) as refused:
         payment.begin_refund(Money(401, "USD"))
     assert refused.value.facts == {"refundable": Money(400, "USD")}
-    payment.give_up_refund(Money(600, "USD"))
+    payment.end_refund(Money(600, "USD"), given=False)
     payment.begin_refund(Money(1000, "USD"))
 
 

@@ -59,8 +59,8 @@ MOVES: Final[Mapping[tuple[IntentStatus, Step], IntentStatus]] = {
 
 @dataclass(slots=True)
 class Intent:
-    """Counters are minor units of `amount.currency`. `capturing` is under way at the provider; `refunded` counts refunds
-    that have not failed. `authorization` is the attempt that authorised, or is about to."""
+    """Counters are minor units of `amount.currency`; `capturing` and `refunding` are under way at the provider.
+    `authorization` is the attempt that authorised, or is about to."""
 
     id: str
     reference: str
@@ -70,6 +70,7 @@ class Intent:
     authorized: int = 0
     capturing: int = 0
     captured: int = 0
+    refunding: int = 0
     refunded: int = 0
     decline_code: str | None = None
     action_url: str | None = None
@@ -81,7 +82,7 @@ class Intent:
 
     @property
     def refundable(self) -> int:
-        return self.captured - self.refunded
+        return self.captured - self.refunded - self.refunding
 
     def expect_version(self, expected: int | None) -> None:
         if expected is not None and expected != self.version:
@@ -123,13 +124,19 @@ class Intent:
         self._check(amount, Step.REFUND)
         if amount.amount > self.refundable:
             raise RefundTooLarge("refunds may not exceed what was captured", refundable=self._money(self.refundable))
-        self.refunded += amount.amount
         self._move(Step.REFUND)
+        self.refunding += amount.amount
 
-    def give_up_refund(self, amount: Money) -> None:
-        """A refund failed, at once or after it had seemed to succeed."""
-        self.refunded -= amount.amount
+    def end_refund(self, amount: Money, *, given: bool) -> None:
         self._move(Step.REFUND)
+        self.refunding -= amount.amount
+        if given:
+            self.refunded += amount.amount
+
+    def take_refund_back(self, amount: Money) -> None:
+        """A refund that had succeeded came back."""
+        self._move(Step.REFUND)
+        self.refunded -= amount.amount
 
     def cancel(self) -> Money:
         """Give up what is not captured; answers how much of it was authorised."""

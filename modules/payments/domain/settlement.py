@@ -1,6 +1,7 @@
 """How an attempt's outcome changes its payment, the books, and what the others hear: one function for every messenger."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from modules.payments.domain import ledger
 from modules.payments.domain.attempt import Attempt, AttemptStatus, News, Operation, Outcome
@@ -47,7 +48,7 @@ def cancel(intent: Intent) -> tuple[Attempt | None, Effects]:
     """Give up what is not captured: the attempt that tells the provider, where it may know of the payment, and the effects."""
     known_to_provider = intent.status not in (IntentStatus.CREATED, IntentStatus.DECLINED)
     released = intent.cancel()
-    effects = Effects([_event(PaymentCancelled, intent, released)])
+    effects = Effects([PaymentCancelled(**_about(intent, released))])
     if not known_to_provider:
         return None, effects
     void = Attempt(new_id("att"), intent.id, Operation.VOID, released, key=intent.id)
@@ -61,53 +62,45 @@ def _authorization(intent: Intent, attempt: Attempt, outcome: Outcome) -> Effect
         return Effects()  # called off meanwhile: the void that was then begun tells the provider
     if outcome.news is News.SUCCEEDED:
         intent.approve()
-        return Effects([_event(PaymentAuthorized, intent, attempt.amount)], [ledger.authorized(attempt)])
+        return Effects([PaymentAuthorized(**_about(intent, attempt.amount))], [ledger.authorized(attempt)])
     if outcome.news is News.REFUSED:
         intent.decline(attempt.failure or "refused")
         return Effects([_failure(intent, attempt)])
     if outcome.news is News.REQUIRES_ACTION:
         intent.challenge(outcome.action_url)
-        return Effects([_event(PaymentRequiresAction, intent, attempt.amount)])
+        return Effects([PaymentRequiresAction(**_about(intent, attempt.amount))])
     return Effects()
 
 
 def _capture(intent: Intent, attempt: Attempt) -> Effects:
-    if attempt.status is AttemptStatus.SUCCEEDED:
-        intent.end_capture(attempt.amount, taken=True)
-        return Effects([_event(PaymentCaptured, intent, attempt.amount)], [ledger.captured(attempt)])
-    if attempt.status is AttemptStatus.REFUSED:
-        intent.end_capture(attempt.amount, taken=False)
+    if attempt.open:
+        return Effects()
+    taken = attempt.status is AttemptStatus.SUCCEEDED
+    intent.end_capture(attempt.amount, taken=taken)
+    if not taken:
         return Effects([_failure(intent, attempt)])
-    return Effects()
+    return Effects([PaymentCaptured(**_about(intent, attempt.amount), captured=intent.captured)], [ledger.captured(attempt)])
 
 
 def _refund(intent: Intent, attempt: Attempt, *, booked: bool) -> Effects:
-    about = {"intent_id": intent.id, "refund_id": attempt.id, "reference": intent.reference}
-    amount = attempt.amount
-    if attempt.status is AttemptStatus.SUCCEEDED:
-        succeeded = RefundSucceeded(**about, amount=amount.amount, currency=amount.currency)
-        intent.version += 1
-        return Effects([succeeded], [ledger.refunded(attempt)])
     if attempt.open:
         return Effects()
-    intent.give_up_refund(amount)
-    failed = RefundFailed(**about, amount=amount.amount, currency=amount.currency, failure=attempt.failure or "refused")
+    given = attempt.status is AttemptStatus.SUCCEEDED
+    if booked:
+        intent.take_refund_back(attempt.amount)
+    else:
+        intent.end_refund(attempt.amount, given=given)
+    about = {**_about(intent, attempt.amount), "refund_id": attempt.id, "refunded": intent.refunded}
+    if given:
+        return Effects([RefundSucceeded(**about)], [ledger.refunded(attempt)])
+    failed = RefundFailed(**about, failure=attempt.failure or "refused")
     return Effects([failed], [ledger.refund_reversed(attempt)] if booked else [])
 
 
 def _failure(intent: Intent, attempt: Attempt) -> PaymentFailed:
-    return PaymentFailed(
-        intent_id=intent.id,
-        reference=intent.reference,
-        amount=attempt.amount.amount,
-        currency=attempt.amount.currency,
-        operation=attempt.operation,
-        failure=attempt.failure or "refused",
-    )
+    return PaymentFailed(**_about(intent, attempt.amount), operation=attempt.operation, failure=attempt.failure or "refused")
 
 
-_About = PaymentAuthorized | PaymentCaptured | PaymentCancelled | PaymentRequiresAction
-
-
-def _event(kind: type[_About], intent: Intent, amount: Money) -> Event:
-    return kind(intent_id=intent.id, reference=intent.reference, amount=amount.amount, currency=amount.currency)
+def _about(intent: Intent, amount: Money) -> dict[str, Any]:
+    """What every event of a payment says."""
+    return {"intent_id": intent.id, "reference": intent.reference, "amount": amount.amount, "currency": amount.currency}

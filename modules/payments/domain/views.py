@@ -10,7 +10,7 @@ from shared.domain.page import PageRequest, Slice
 
 
 class IntentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment intent. `refunded` counts refunds that have not failed."""
+    """A payment intent, and how much of it is authorised, captured and given back."""
 
     id: str
     reference: str

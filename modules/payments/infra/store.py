@@ -10,8 +10,8 @@ from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
 
 _INTENT: Final = """
-i.id, i.reference, i.amount, i.currency, i.status, i.authorization_id, i.authorized, i.capturing, i.captured, i.refunded, i.decline_code,
-i.action_url, i.version
+i.id, i.reference, i.amount, i.currency, i.status, i.authorization_id, i.authorized, i.capturing, i.captured, i.refunding, i.refunded,
+i.decline_code, i.action_url, i.version
 """
 _ATTEMPT: Final = """
 a.id as a_id, a.intent_id as a_intent_id, a.operation as a_operation, a.amount as a_amount, a.currency as a_currency, a.key as a_key,
@@ -45,14 +45,14 @@ select {_INTENT}, {_ATTEMPT} from payment_intent i join attempt a on a.intent_id
 """  # noqa: S608 - as above
 _FIND: Final = f"select {_ATTEMPT} from attempt a where a.operation = $1 and a.key = $2"  # noqa: S608 - as above
 _SAVE: Final = """
-update payment_intent set status = $2, authorization_id = $3, authorized = $4, capturing = $5, captured = $6, refunded = $7,
-    decline_code = $8, action_url = $9, version = $10, updated_at = now()
+update payment_intent set status = $2, authorization_id = $3, authorized = $4, capturing = $5, captured = $6, refunding = $7,
+    refunded = $8, decline_code = $9, action_url = $10, version = $11, updated_at = now()
 where id = $1
 """
 _SAVE_BOTH: Final = f"""
 with changed as ({_SAVE})
 insert into attempt (id, intent_id, operation, amount, currency, key, payment_method, reason, status, failure, version, claimed_until)
-values ($11, $1, $12, $13, $14, $15, $16, $17, $18, $19, $20, now() + make_interval(secs => $21))
+values ($12, $1, $13, $14, $15, $16, $17, $18, $19, $20, $21, now() + make_interval(secs => $22))
 on conflict (id) do update set status = excluded.status, failure = excluded.failure, version = excluded.version,
     claimed_until = excluded.claimed_until, updated_at = now()
 """  # noqa: S608 - as above
@@ -130,6 +130,7 @@ class SqlPayments:
             intent.authorized,
             intent.capturing,
             intent.captured,
+            intent.refunding,
             intent.refunded,
             intent.decline_code,
             intent.action_url,
@@ -167,6 +168,7 @@ def _intent(row: Row) -> Intent:
         authorized=row["authorized"],
         capturing=row["capturing"],
         captured=row["captured"],
+        refunding=row["refunding"],
         refunded=row["refunded"],
         decline_code=row["decline_code"],
         action_url=row["action_url"],
