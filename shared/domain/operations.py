@@ -1,7 +1,7 @@
 """Long work as its beginner sees it: what a 202 answer points to."""
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
@@ -11,18 +11,18 @@ from shared.domain.context import Principal
 class OperationFailure(msgspec.Struct, frozen=True):
     """Why an operation failed and was undone: the code is that of the problem types."""
 
-    code: str
-    detail: str
+    code: Annotated[str, msgspec.Meta(examples=["conflict"])]
+    detail: Annotated[str, msgspec.Meta(examples=["The resource is in a state that does not allow this now."])]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """`waiting` means that it needs somebody outside: a customer's confirmation, a provider's answer. `result` is the path
     of what it is about."""
 
-    id: str
-    kind: str
+    id: Annotated[str, msgspec.Meta(examples=["sag_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"])]
+    kind: Annotated[str, msgspec.Meta(examples=["orders.complete_cart"])]
     status: Literal["running", "waiting", "succeeded", "failed"]
-    result: str | None
+    result: Annotated[str, msgspec.Meta(examples=["/v1/orders/ord_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"])] | None
     failure: OperationFailure | None
     started_at: datetime
     ended_at: datetime | None
