@@ -1,8 +1,8 @@
 """Databases with the two modules of the chassis' tests."""
 
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -27,23 +27,20 @@ class Two:
 
 @pytest.fixture(scope="session")
 async def two_modules_template(run: Run) -> AsyncIterator[str]:
-    name = f"{run.id}_two_{uuid.uuid4().hex[:8]}"
-    await two_modules.lay_out(await databases.create(run.postgres_url, name))
-    yield name
-    await databases.drop(run.postgres_url, name)
+    async with databases.lent(run) as url:
+        await two_modules.lay_out(url)
+        yield urlsplit(url).path.strip("/")
 
 
 @pytest.fixture
 async def two(run: Run, two_modules_template: str) -> AsyncIterator[Two]:
-    name = f"{run.id}_{uuid.uuid4().hex[:12]}"
-    url = await databases.create(run.postgres_url, name, template=two_modules_template)
-    await two_modules.subscribe(url, "keeper.things")
-    connections = two_modules.connect(url, limit=40)
-    admin = await asyncpg.connect(url)
-    maker = two_modules.maker(connections)
-    try:
-        yield Two(url, connections, admin, maker, two_modules.Maker(maker))
-    finally:
-        await admin.close()
-        await connections.close()
-        await databases.drop(run.postgres_url, name)
+    async with databases.lent(run, two_modules_template) as url:
+        await two_modules.subscribe(url, "keeper.things")
+        connections = two_modules.connect(url, limit=40)
+        admin = await asyncpg.connect(url)
+        maker = two_modules.maker(connections)
+        try:
+            yield Two(url, connections, admin, maker, two_modules.Maker(maker))
+        finally:
+            await admin.close()
+            await connections.close()

@@ -1,0 +1,64 @@
+"""Keeps the log in weekly partitions: made ahead of time, and removed when every subscriber is past them and they are old."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+
+from shared.infra.db.database import Database
+from shared.infra.supervisor import Loop, idle
+from shared.module import Module
+
+log = structlog.get_logger(__name__)
+
+WEEKS_AHEAD: Final = 4
+KEEP: Final = timedelta(days=35)
+LOOK_EVERY_S: Final = 600.0
+
+
+class Partitions:
+    """The logs of `modules`. A step that has to wait for a lock is left for the next look; there are weeks of them."""
+
+    def __init__(self, modules: Sequence[Module], *, keep: timedelta = KEEP) -> None:
+        self._databases = [module.database for module in modules]
+        self._keep = keep
+
+    def loops(self) -> list[Loop]:
+        return [Loop("partitions", self.run)]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self.look()
+            await idle(stop, None, LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        for database in self._databases:
+            await self._extend(database)
+            await self._shorten(database)
+            if strays := await database.fetchval("select event_strays()"):
+                log.error("event_without_partition", module=database.module, rows=strays)
+
+    async def _extend(self, database: Database) -> None:
+        for week in range(WEEKS_AHEAD + 1):
+            if name := await self._step(database, "select event_partition_add($1)", week):
+                log.info("partition_added", module=database.module, partition=name)
+
+    async def _shorten(self, database: Database) -> None:
+        while name := await self._step(database, "select event_partition_truncate($1)", self._keep):
+            log.info("partition_emptied", module=database.module, partition=name)
+        while name := await self._step(database, "select event_partition_drop()"):
+            log.info("partition_dropped", module=database.module, partition=name)
+
+    async def _step(self, database: Database, sql: str, *args: object) -> str | None:
+        try:
+            name: str | None = await database.fetchval(sql, *args)
+        except asyncpg.LockNotAvailableError:
+            log.info("partition_busy", module=database.module, step=sql)
+            return None
+        except asyncpg.CheckViolationError:
+            log.error("partition_has_strays", module=database.module, step=sql)
+            return None
+        return name

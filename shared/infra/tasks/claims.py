@@ -1,0 +1,162 @@
+"""Taking tasks from a module's table, and storing by compare-and-swap how they ended. Time is the database's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from shared.domain.ids import new_id
+from shared.infra.db.database import Database
+from shared.infra.db.statements import Reader
+from shared.infra.tasks.retry import LOST_LIMIT
+
+CLAIM_S: Final = 15.0
+RENEW_S: Final = 5.0
+KEEP_DONE_DAYS: Final = 1
+KEEP_DISCARDED_DAYS: Final = 90
+LANE_TAKEN: Final = "23505"
+"""Two workers chose the heads of one lane, which only in rare interleavings are two: the index lets one of them through."""
+
+_CLAIM: Final = """
+with picked as materialized (
+    select due.id from generate_series(9, 0, -1) level cross join lateral (
+        select t.id from task t
+        where t.state = 'ready' and t.priority = level and t.due_at <= clock_timestamp() and t.kind = any($2)
+            and (t.key = '' or not exists (
+                select from task before where before.kind = t.kind and before.key = t.key
+                    and before.state in ('ready', 'claimed', 'blocked', 'dead') and (before.seq < t.seq or before.state = 'claimed')))
+        order by t.due_at, t.seq limit $3 for update of t skip locked
+    ) due limit $3
+)
+update task set state = 'claimed', claim = $1, claimed_until = clock_timestamp() + make_interval(secs => $4), attempts = attempts + 1
+from picked where task.id = picked.id
+returning task.id, task.kind, task.key, task.payload, task.headers, task.attempts
+"""
+
+_RENEW: Final = """
+update task set claimed_until = clock_timestamp() + make_interval(secs => $3)
+where id = any($1) and claim = any($2) and state = 'claimed' returning id
+"""
+
+_SETTLE: Final = """
+with given as (
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::text[], $6::boolean[])
+        as given (id, claim, state, delay, error, counted)
+), settled as (
+    update task set state = given.state, claim = null, claimed_until = null,
+        attempts = attempts - (not given.counted)::integer,
+        lost = case when given.state = 'ready' then lost else 0 end,
+        due_at = case when given.state = 'ready' then clock_timestamp() + make_interval(secs => given.delay) else due_at end,
+        last_error = coalesce(given.error, last_error),
+        ended_at = case when given.state in ('done', 'dead') then clock_timestamp() end
+    from given where task.id = given.id and task.claim = given.claim and task.state = 'claimed'
+    returning task.id, task.kind, task.key, task.state
+), next as (
+    update task set state = 'ready', due_at = clock_timestamp()
+    where state = 'blocked' and id in (
+        select (select b.id from task b where b.kind = settled.kind and b.key = settled.key and b.state = 'blocked' order by b.seq limit 1)
+        from settled where settled.key <> '' and settled.state = 'done'
+    )
+)
+select id from settled
+"""
+
+# What a worker that died has left, and what the end of a lane's head has overlooked because it came in the same moment.
+_RECLAIM: Final = """
+update task set state = case when lost + 1 >= $1 then 'dead' else 'ready' end, lost = lost + 1, claim = null, claimed_until = null,
+    due_at = clock_timestamp(), last_error = 'the worker vanished while it ran this task',
+    ended_at = case when lost + 1 >= $1 then clock_timestamp() end
+where id = any(array(
+    select id from task where state = 'claimed' and claimed_until < clock_timestamp()
+    order by claimed_until limit 100 for update skip locked))
+returning id, kind, state
+"""
+_UNBLOCK: Final = """
+update task set state = 'ready', due_at = clock_timestamp()
+where state = 'blocked' and id = any(array(
+    select b.id from task b where b.state = 'blocked' and not exists (
+        select from task before where before.kind = b.kind and before.key = b.key and before.seq < b.seq
+            and before.state in ('ready', 'claimed', 'blocked', 'dead'))
+    limit 500))
+returning id
+"""
+_PURGE: Final = """
+delete from task where id = any(array(
+    select id from task where state in ('done', 'discarded')
+        and ended_at < clock_timestamp() - make_interval(days => case state when 'done' then $1::integer else $2::integer end) limit 1000))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task that this process runs. `ends` is a time of `time.monotonic()`, never later than the claim in the table."""
+
+    id: str
+    kind: str
+    key: str
+    payload: str
+    headers: str
+    attempts: int
+    claim: str
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `counted` False gives the try back: nothing was wrong with the task."""
+
+    task: Claimed
+    state: str
+    delay_s: float = 0.0
+    error: str | None = None
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    id: str
+    kind: str
+    state: str
+
+
+class Claims:
+    """One module's task table, as a worker uses it."""
+
+    def __init__(self, database: Database, *, claim_s: float = CLAIM_S) -> None:
+        self._database = database
+        self.claim_s = claim_s
+
+    async def claim(self, kinds: Sequence[str], most: int) -> list[Claimed]:
+        """At most `most` tasks that are due; raises asyncpg's UniqueViolationError when another worker came first in a lane."""
+        claim = new_id("clm")
+        ends = monotonic() + self.claim_s
+        rows = await self._database.fetch(_CLAIM, claim, list(kinds), most, self.claim_s)
+        return [Claimed(**row, claim=claim, ends=ends) for row in rows]
+
+    async def renew(self, tasks: Sequence[Claimed]) -> set[str]:
+        """Answers the ids of those that are still ours."""
+        ids, claims = [task.id for task in tasks], sorted({task.claim for task in tasks})
+        return {row["id"] for row in await self._database.fetch(_RENEW, ids, claims, self.claim_s)}
+
+    async def settle(self, outcomes: Sequence[Outcome], reader: Reader | None = None) -> set[str]:
+        """Answers the ids of those that were still ours; the others belong to whoever claimed them since."""
+        columns: tuple[list[object], ...] = (
+            [outcome.task.id for outcome in outcomes],
+            [outcome.task.claim for outcome in outcomes],
+            [outcome.state for outcome in outcomes],
+            [outcome.delay_s for outcome in outcomes],
+            [outcome.error for outcome in outcomes],
+            [outcome.counted for outcome in outcomes],
+        )
+        return {row["id"] for row in await (reader or self._database).fetch(_SETTLE, *columns)}
+
+    async def reclaim(self) -> list[Reclaimed]:
+        """Free what the claims of vanished workers hold."""
+        return [Reclaimed(*row) for row in await self._database.fetch(_RECLAIM, LOST_LIMIT)]
+
+    async def unblock(self) -> int:
+        return len(await self._database.fetch(_UNBLOCK))
+
+    async def purge(self) -> None:
+        """Remove some of what ended long ago."""
+        await self._database.fetch(_PURGE, KEEP_DONE_DAYS, KEEP_DISCARDED_DAYS)

@@ -1,0 +1,218 @@
+"""Runs the tasks of the modules of this process; any number of workers share them."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from shared.domain.errors import Busy
+from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
+from shared.infra.db.transact import Transact
+from shared.infra.db.unit_of_work import UnitOfWork
+from shared.infra.events.envelope import Undeliverable
+from shared.infra.events.registry import Consumer, Registry
+from shared.infra.events.resuming import HandleLater, Send
+from shared.infra.events.wakeup import Wakeup
+from shared.infra.supervisor import Loop, Supervisor, idle
+from shared.infra.tasks.claims import CLAIM_S, Claimed, Claims, Outcome
+from shared.infra.tasks.retry import delay_after, told
+from shared.infra.tasks.running import RunKind, Runner
+from shared.module import Module
+
+log = structlog.get_logger(__name__)
+
+PLACES: Final = 8
+POLL_S: Final = 1.0
+PURGE_EVERY: Final = 60
+"""In polls."""
+
+LET_FINISH_S: Final = 8.0
+AGAIN_S: Final = 1.0
+
+
+class Bench:
+    """The tasks of one module: at most `places` run at the same time."""
+
+    def __init__(self, module: Module, registry: Registry, wakeup: Wakeup, *, places: int = PLACES, claim_s: float = CLAIM_S) -> None:
+        self._module = module
+        self._claims = Claims(module.database, claim_s=claim_s)
+        self._runners = self._build_runners(registry)
+        self._ear = wakeup.ear(module.name)
+        self._places = places
+        self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._inside: dict[str, tuple[Claimed, asyncio.Task[Any] | None]] = {}
+        self._outcomes: list[Outcome] = []
+        self._storing = False
+
+    def loops(self) -> list[Loop]:
+        name = self._module.name
+        return [Loop(f"tasks of {name}", self.run), Loop(f"claims of {name}", self.keep)]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim and run; when it is to stop, let what runs finish, and give back what does not."""
+        while not stop.is_set():
+            self._ear.clear()
+            free = self._places - len(self._running)
+            for task in await self._claim(free) if free else ():
+                running = asyncio.create_task(self._run(task), name=f"{task.kind} {task.id}")
+                self._running[running] = task
+                running.add_done_callback(self._ended)
+                free -= 1
+            if free or len(self._running) == self._places:
+                await idle(stop, self._ear, POLL_S)
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=LET_FINISH_S)
+            given_back = [self._running[running] for running in late]
+            for running in late:
+                running.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            await self._store_all([Outcome(task, "ready", counted=False) for task in given_back])
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Renew the claims of what runs, free those of vanished workers, remove what ended long ago."""
+        polls, renewed = 0, monotonic()
+        while not stop.is_set():
+            if self._inside and monotonic() - renewed >= self._claims.claim_s / 3:
+                await self._renew()
+                renewed = monotonic()
+            await self._tend()
+            if polls % PURGE_EVERY == 0:
+                await self._claims.purge()
+            polls += 1
+            await idle(stop, None, min(POLL_S, self._claims.claim_s / 3))
+
+    async def drain(self) -> int:
+        """Until nothing is due; answers how many tasks were run."""
+        total = 0
+        while True:
+            await self._tend()
+            claimed = await self._claim(self._places)
+            if not claimed:
+                return total
+            await asyncio.gather(*(self._run(task) for task in claimed))
+            total += len(claimed)
+
+    def _build_runners(self, registry: Registry) -> dict[str, Runner]:
+        module = self._module
+        kinds = registry.kinds_of(module)
+        transact: Transact[UnitOfWork] = Transact(
+            module.database, lambda uow: uow, events=module.publishes, tasks=list(kinds), sagas=module.sagas
+        )
+
+        def carrier(consumer: Consumer) -> Runner:
+            return Send(consumer) if consumer.subscription.kind == "outbound" else HandleLater(consumer, self._claims, transact)
+
+        runners: dict[str, Runner] = {name: RunKind(kind) for name, kind in kinds.items()}
+        return runners | {kind: carrier(consumer) for kind, consumer in registry.consumers_of(module).items()}
+
+    async def _claim(self, most: int) -> list[Claimed]:
+        if not self._runners:
+            return []
+        while True:
+            try:
+                return await self._claims.claim(list(self._runners), most)
+            except asyncpg.UniqueViolationError:
+                continue  # another worker was faster in a lane; it is seen to be taken now
+
+    async def _run(self, task: Claimed) -> None:
+        if monotonic() >= task.ends:
+            return  # this process was frozen, and the task is somebody else's by now
+        outcome = await self._outcome(task)
+        if outcome is not None:
+            await self._store(outcome)
+        if task.key:
+            self._ear.set()  # the next of its lane
+
+    async def _outcome(self, task: Claimed) -> Outcome | None:
+        self._inside[task.id] = task, asyncio.current_task()
+        try:
+            stored = await self._runners[task.kind].run(task)
+        except Exception as error:  # noqa: BLE001 - it is kept with the task, and logged
+            return self._failed(task, error)
+        finally:
+            self._inside.pop(task.id, None)
+        return None if stored else Outcome(task, "done")
+
+    def _failed(self, task: Claimed, error: Exception) -> Outcome:
+        named = {"module": self._module.name, "task": task.id, "kind": task.kind, "key": task.key, "attempts": task.attempts}
+        if isinstance(error, Busy) or sqlstate(error) in (DEADLOCK, SERIALIZATION_FAILURE):
+            log.info("task_put_back", **named, error=repr(error))
+            return Outcome(task, "ready", AGAIN_S, told(error), counted=False)
+        delay = None if isinstance(error, Undeliverable) else delay_after(task.attempts)
+        if delay is None:
+            log.error("task_dead", **named, error=repr(error), exc_info=error)
+            return Outcome(task, "dead", error=told(error))
+        log.warning("task_failed", **named, again_in_s=round(delay, 1), error=repr(error), exc_info=error)
+        return Outcome(task, "ready", delay, told(error))
+
+    async def _store(self, outcome: Outcome) -> None:
+        """Whoever comes while a statement is under way leaves its outcome to the one that sent it."""
+        self._outcomes.append(outcome)
+        if self._storing:
+            return
+        self._storing = True
+        try:
+            while self._outcomes:
+                outcomes, self._outcomes = self._outcomes, []
+                await self._store_all(outcomes)
+        finally:
+            self._storing = False
+
+    async def _store_all(self, outcomes: Sequence[Outcome]) -> None:
+        """As long as the claims last; after that, others run these tasks again."""
+        while outcomes:
+            try:
+                ours = await self._claims.settle(outcomes)
+            except Exception:
+                log.exception("outcomes_not_stored", module=self._module.name, tasks=len(outcomes))
+                await asyncio.sleep(AGAIN_S)
+                outcomes = [outcome for outcome in outcomes if monotonic() < outcome.task.ends]
+                continue
+            for outcome in outcomes:
+                if outcome.task.id not in ours:
+                    log.warning("claim_lost", module=self._module.name, task=outcome.task.id, kind=outcome.task.kind)
+            return
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        was_full = len(self._running) == self._places
+        self._running.pop(running, None)
+        with suppress(asyncio.CancelledError):
+            if (error := running.exception()) is not None:
+                log.error("task_run_broken", module=self._module.name, error=repr(error), exc_info=error)
+        if was_full:
+            self._ear.set()
+
+    async def _renew(self) -> None:
+        inside = dict(self._inside)
+        ours = await self._claims.renew([task for task, _ in inside.values()])
+        for id, (task, running) in inside.items():
+            if id not in ours and id in self._inside and running is not None:
+                log.warning("claim_lost", module=self._module.name, task=task.id, kind=task.kind)
+                running.cancel()
+
+    async def _tend(self) -> None:
+        for freed in await self._claims.reclaim():
+            log.error("worker_vanished", module=self._module.name, task=freed.id, kind=freed.kind, state=freed.state)
+        if await self._claims.unblock():
+            self._ear.set()
+
+
+class TaskWorker:
+    """The tasks of `modules`, each module's on a bench of its own."""
+
+    def __init__(self, modules: Sequence[Module], wakeup: Wakeup, *, claim_s: float = CLAIM_S) -> None:
+        registry = Registry(modules)
+        self._benches = [Bench(module, registry, wakeup, claim_s=claim_s) for module in modules]
+
+    def loops(self) -> list[Loop]:
+        return [loop for bench in self._benches for loop in bench.loops()]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await Supervisor(self.loops()).run(stop)
+
+    async def drain(self) -> int:
+        return sum([await bench.drain() for bench in self._benches])
