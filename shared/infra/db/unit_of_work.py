@@ -114,6 +114,7 @@ class UnitOfWork(Statements):
         try:
             yield
             await self._flush_session()
+            await self.execute(f"RELEASE SAVEPOINT {name}")  # fails where a failed statement's error was swallowed inside
         except Exception:
             self.recorded.cut(lengths)
             if self._guest is not None:
@@ -122,7 +123,6 @@ class UnitOfWork(Statements):
             raise
         finally:
             self._depth -= 1
-        await self.execute(f"RELEASE SAVEPOINT {name}")
 
     async def flush(self) -> None:
         """Write what was recorded. The events are the last statement, so that the order of their ids is that of the commits."""
