@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
 from shared.infra.config import Settings
 from shared.infra.db import migrate as migrations
 from shared.infra.db.chains import Chain
@@ -17,6 +18,10 @@ async def migrate(url: str, settings: Settings, modules: Sequence[Module]) -> li
 
 async def pending(url: str, modules: Sequence[Module]) -> Mapping[str, list[str]]:
     return await migrations.pending(url, [module.name for module in modules])
+
+
+async def downgrade(url: str, module: str, to: str) -> None:
+    await migrations.downgrade(url, module, to=to)
 
 
 def write_sql(folder: Path, modules: Sequence[str]) -> None:

@@ -1,0 +1,102 @@
+"""`make run`: a whole Tenon on this machine, with servers and demo data of its own, ended by Ctrl-C."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+from rich.console import Console
+
+from entrypoints import seed
+from entrypoints.children import end_with_parent
+from entrypoints.container import compose
+from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.home import Home, Secrets, Taken
+from entrypoints.schemas import migrate
+from entrypoints.serving import listening, serve_on
+from shared.infra.config import Settings, load
+
+DATABASE: Final = "TENON_DATABASE_URL"
+REDIS: Final = "TENON_REDIS_URL"
+HOST: Final = "127.0.0.1"
+
+
+def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: bool) -> None:
+    """Serve until a signal ends it; then everything that it started has ended."""
+    if with_parent:
+        end_with_parent()
+    signal.signal(signal.SIGTERM, _leave)  # so that an early one unwinds, too
+    with listening(HOST, port) as listener, _locked(home), _servers(home, environ) as servers:
+        environment = {**_defaults(home, home.secrets(), port), **servers, **_own(environ)}
+        settings = load(environment)
+        asyncio.run(_prepare(settings))
+        home.announce(environment)
+        _greet(settings, home)
+        serve_on(listener, settings, with_worker=True)
+
+
+@contextlib.contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    try:
+        with home.locked():
+            yield
+    except Taken as taken:
+        raise click.ClickException(f"process {taken.pid} already serves {home.path}: stop it first") from None
+
+
+@contextlib.contextmanager
+def _servers(home: Home, environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The addresses of the servers that the operator does not bring."""
+    secrets = home.secrets()
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        if DATABASE not in environ:
+            urls[DATABASE] = stack.enter_context(EmbeddedPostgres(home.path / "postgres", password=secrets.postgres)).url()
+        if REDIS not in environ:
+            urls[REDIS] = stack.enter_context(EmbeddedValkey(home.path / "valkey", password=secrets.valkey)).url()
+        yield urls
+
+
+def _defaults(home: Home, secrets: Secrets, port: int) -> dict[str, str]:
+    return {
+        "TENON_ENVIRONMENT": "development",
+        "TENON_SECRET": secrets.secret,
+        "TENON_DB_SECRET": secrets.db_secret,
+        "TENON_PORT": str(port),
+        "TENON_PUBLIC_URL": f"http://{HOST}:{port}",
+        "TENON_MAIL_URL": (home.path / "outbox").as_uri(),
+        "TENON_LOG_FORMAT": "console",
+    }
+
+
+def _own(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("TENON_")}
+
+
+async def _prepare(settings: Settings) -> None:
+    root = compose(settings)
+    await migrate(settings.database_url, settings, root.modules())
+    await seed.once(settings.database_url, root)
+
+
+def _greet(settings: Settings, home: Home) -> None:
+    say = Console(stderr=True, highlight=False).print
+    say(f"\n[bold]Tenon[/bold] is on [cyan]{settings.public_url}[/cyan]   (Ctrl-C ends it; the data stays in {_short(home.path)})")
+    say(f"  API reference   {settings.public_url}/docs")
+    say(f"  Mail            {_short(Path(settings.mail_url.removeprefix('file://')))}")
+    for login in seed.LOGINS:
+        say(f"  {login.role:<15} {login.email}   {login.password}")
+    say("  Try next        [green]make demo[/green] in another terminal, or")
+    say(f"                  [green]curl {settings.public_url}/v1/products[/green]\n")
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,41 @@
+"""The HTTP server around the application: uvicorn on a socket that is already listening."""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import click
+import uvicorn
+
+from entrypoints.container import compose
+from entrypoints.http import create_app
+from shared.infra.config import Settings
+
+GRACE_S: Final = 20
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Taken before anything else is started, and kept: nobody else can have it in between."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(2048)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise click.ClickException(f"port {port} is taken by another program: choose another one, such as PORT={port + 1}") from None
+        yield listener
+
+
+def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
+    """Serve until SIGINT or SIGTERM: open requests may end, then the lifespan stops what it started."""
+    app = create_app(compose(settings), with_worker=with_worker)
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
+    )  # fmt: skip
+    uvicorn.Server(config).run([listener])
