@@ -1,7 +1,5 @@
 """One request and its answer on the wire: counts what comes in, adds to what goes out the headers that every answer has."""
 
-import re
-from functools import lru_cache
 from time import perf_counter
 from typing import Final
 
@@ -20,8 +18,6 @@ SECURITY_HEADERS: Final = (
 )
 API_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 UNMATCHED: Final = "(unmatched)"
-
-_PARAMETER_TYPE = re.compile(r":[a-z]+(?=\})")
 
 
 class Exchange:
@@ -65,7 +61,7 @@ class Exchange:
     @property
     def route(self) -> str:
         """The template of the route, such as `/v1/products/{product_id}`: as many values as there are routes."""
-        return template(self.scope.get("path_template", UNMATCHED))
+        return self.scope.get("path_template", UNMATCHED)
 
     async def receive(self) -> ReceiveMessage:
         """Raises BodyTooLarge when more was sent than is read, ClientGone when the body ends before its time."""
@@ -104,9 +100,3 @@ class Exchange:
         total = (perf_counter() - self.began) * 1000
         context = self.context
         return f'total;dur={total:.2f}, sql;dur={context.sql_seconds * 1000:.2f};desc="{context.sql_count} statements"'.encode()
-
-
-@lru_cache(1024)
-def template(path: str) -> str:
-    """A route's path without the framework's parameter types."""
-    return _PARAMETER_TYPE.sub("", path)

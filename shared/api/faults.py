@@ -121,4 +121,5 @@ def _without_metadata(shape: Any) -> Any:
 
 
 def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+    """One step of a JSON pointer; half a surrogate pair cannot be sent back."""
+    return name.encode(errors="replace").decode().replace("~", "~0").replace("/", "~1")

@@ -4,14 +4,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from litestar import Controller, Litestar, Router
+from litestar.events import BaseEventEmitterBackend
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.routes import HTTPRoute
 
 from shared.api.docs import documentation_routes
-from shared.api.exchange import template
 from shared.api.failures import FailureHandler
 from shared.api.health import POLICY, Check, HealthRoutes, HealthService, Lifecycle
 from shared.api.middleware import MAX_BODY_BYTES, Edge, EdgeOptions
@@ -53,6 +53,19 @@ _PATH_PARAMETER: Final = re.compile(r"\{([a-z_]+):[a-z]+\}")
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 
+class NoEvents(BaseEventEmitterBackend):
+    """Nothing is fired and forgotten here. (Litestar's own emitter also binds the lifespan to one asyncio task.)"""
+
+    def emit(self, event_id: str, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{event_id}: record an event of the domain, or enqueue a task")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
 def build_app(
     modules: Sequence[Mountable],
     *,
@@ -73,6 +86,7 @@ def build_app(
         route_handlers=[Router(path="/", route_handlers=list(part.controllers), opt={OPT_MODULE: part.name}) for part in parts],
         exception_handlers={Exception: FailureHandler(problems)},
         lifespan=[_lifespan(lifespan, lifecycle)],
+        event_emitter_backend=NoEvents,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
         logging_config=None,
@@ -105,12 +119,17 @@ def _complete(app: Litestar, parts: Mapping[str, Mountable], carried: Mapping[st
                 raise ImproperlyConfiguredException(f"{operation.id} has no rule in the policy of {part.name}")
             _check_route(operation, route.path, part)
             handler.opt |= {OPT_RULE: rule, OPT_USE_CASES: part.use_cases, OPT_DOCUMENTED: frozenset(operation.problems(rule)), **carried}
-            yield Mounted(operation, template(route.path), tuple(handler.resolve_tags()) or (part.name,), rule)
+            yield Mounted(operation, _template(route.path), tuple(handler.resolve_tags()) or (part.name,), rule)
 
 
 def _methods(app: Litestar) -> dict[str, str]:
     """The Allow header of every path. Litestar's own answer to OPTIONS knows the first of a path's handlers only."""
-    return {route.path: ", ".join(sorted(route.route_handler_map)) for route in app.routes if isinstance(route, HTTPRoute)}
+    return {_template(route.path): ", ".join(sorted(route.route_handler_map)) for route in app.routes if isinstance(route, HTTPRoute)}
+
+
+def _template(path: str) -> str:
+    """A route's path without the framework's parameter types, as OpenAPI and the logs have it."""
+    return _PATH_PARAMETER.sub(r"{\1}", path)
 
 
 def _check_route(operation: Operation, path: str, part: Mountable) -> None:
