@@ -9,7 +9,6 @@ from typing import Final
 from entrypoints.container import Root, hosted
 from shared.infra.db.connections import Connections
 from shared.infra.events.wakeup import Wakeup
-from shared.infra.saga.worker import SagaWorker
 from shared.infra.supervisor import Loop, idle, supervised
 from shared.infra.worker import Worker
 
@@ -35,9 +34,7 @@ async def running(root: Root, *, with_worker: bool) -> AsyncIterator[None]:
 
 
 def build_worker(root: Root) -> Worker:
-    modules = hosted(root)
-    wakeup = Wakeup([module.database for module in modules])
-    return Worker(modules, wakeup=wakeup, sagas=[SagaWorker(modules, wakeup)])
+    return Worker(hosted(root))
 
 
 async def reap(connections: Connections, stop: asyncio.Event) -> None:
