@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
+import httpx
 import pytest
+from litestar import Litestar
 
 from modules.identity.container import IdentityContainer
+from shared.api.wiring import build_app
 from shared.container import SharedContainer
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
@@ -47,3 +50,17 @@ async def identity(wired: IdentityContainer, admin: Connection) -> IdentityConta
     """With nobody registered."""
     await admin.execute("truncate account, mailed_link, session, refresh_token, attempt, event, task")
     return wired
+
+
+@pytest.fixture(scope="module")
+async def app(wired: IdentityContainer) -> Litestar:
+    """The API with the routes of identity alone."""
+    shared = wired.shared
+    return build_app([wired.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
+
+
+@pytest.fixture
+async def client(app: Litestar, identity: IdentityContainer) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
