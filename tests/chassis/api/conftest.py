@@ -1,10 +1,10 @@
 """The tiny app, started in the tests' own event loop."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from typing import Any
 
 import pytest
-import structlog
-from structlog.testing import LogCapture
+from structlog.testing import capture_logs
 
 from tests.chassis.api.tiny import Tiny, tiny
 
@@ -16,10 +16,7 @@ async def app() -> AsyncIterator[Tiny]:
 
 
 @pytest.fixture
-def lines() -> Iterator[LogCapture]:
+def lines() -> Iterator[list[MutableMapping[str, Any]]]:
     """Every structured log line of the test."""
-    before = structlog.get_config()
-    capture = LogCapture()
-    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
-    yield capture
-    structlog.configure(**before)
+    with capture_logs() as entries:
+        yield entries

@@ -231,12 +231,22 @@ class ShelfRoutes(Controller):
         return await once(request, shelves.fill(amount), render)
 
 
+class Echo(msgspec.Struct, frozen=True):
+    principal: str
+    flag: bool | None
+    kinds: list[str]
+    when: str
+
+
 @dataclass
 class Boxes:
     """What goes wrong, on demand."""
 
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: int = 0
+
+    async def replace(self, box_id: str, labels: Mapping[str, int], expected: int | None) -> Echo:
+        return Echo(str(expected), None, sorted(labels), box_id)
 
     async def fail(self, how: str) -> Shelf:
         if how == "crash":
@@ -252,13 +262,6 @@ class Boxes:
             self.cancelled += 1
             raise
         raise AssertionError("unreachable")
-
-
-class Echo(msgspec.Struct, frozen=True):
-    principal: str
-    flag: bool | None
-    kinds: list[str]
-    when: str
 
 
 class BoxRoutes(Controller):
@@ -286,9 +289,11 @@ class BoxRoutes(Controller):
         return ok(Echo(current().principal.scope, flag, list(kinds or []), x_when))
 
     @put("/{box_id:str}", operation="replaceBox", if_match="optional")
-    async def replace(self, box_id: FromPath[Id], data: dict[str, int], request: Request[Any, Any, Any]) -> Reply[Echo]:
+    async def replace(
+        self, box_id: FromPath[Id], data: dict[str, int], request: Request[Any, Any, Any], boxes: NamedDependency[Boxes]
+    ) -> Reply[Echo]:
         """Replace a box."""
-        return ok(Echo(str(if_match(request)), None, sorted(data), box_id))
+        return ok(await boxes.replace(box_id, data, if_match(request)))
 
     @post("/open", operation="openBox", idempotent="never", status=200)
     async def open(self, token: FromHeader[Title | None] = None) -> Reply[Echo]:
@@ -349,11 +354,11 @@ def modules(shelves: Shelves, boxes: Boxes) -> list[TinyModule]:
 
 
 @asynccontextmanager
-async def tiny(options: EdgeOptions | None = None, checks: Sequence[Check] = ()) -> AsyncIterator[Tiny]:
+async def tiny(options: EdgeOptions | None = None, checks: Sequence[Check] = (), more: Sequence[TinyModule] = ()) -> AsyncIterator[Tiny]:
     """The app in this event loop, started."""
     shelves, boxes, lifecycle = Shelves(), Boxes(), Lifecycle()
     app = build_app(
-        modules(shelves, boxes),
+        [*modules(shelves, boxes), *more],
         authenticator=TokensByName(),
         signer=Signer(b"k" * 32),
         public_url=PUBLIC_URL,
