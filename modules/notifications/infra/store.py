@@ -18,12 +18,15 @@ update notification set status = $2, version = version + 1, ended_at = now(), la
 where id = $1 and status = 'sending' returning id
 """
 _NOTE_FAILURE: Final = "update notification set last_error = $2 where id = $1 and status = 'sending'"
+AFTER_ALL: Final = "~"
+"""Sorts after every id."""
+
 _VIEW: Final = """
 select id, template, channel, status, recipient, about, locale, event_id, attempts, created_at, ended_at from notification
 """
 # notification_pk, notification_by_about, both backwards
-_ALL: Final = _VIEW + "where ($2::text is null or id < $2) order by id desc limit $1"
-_ABOUT: Final = _VIEW + "where about = $3 and ($2::text is null or id < $2) order by id desc limit $1"
+_ALL: Final = _VIEW + "where id < $2 order by id desc limit $1"
+_ABOUT: Final = _VIEW + "where about = $3 and id < $2 order by id desc limit $1"
 
 
 class SqlNotifications:
@@ -68,7 +71,7 @@ class SqlNotificationQueries:
         self._database = database
 
     async def find(self, page: PageRequest, about: str | None) -> Slice[NotificationView]:
-        after = page.after[0] if page.after else None
+        after = page.after[0] if page.after else AFTER_ALL
         if about is None:
             views = await self._database.views(NotificationView, _ALL, page.limit + 1, after)
         else:

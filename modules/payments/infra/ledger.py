@@ -5,6 +5,7 @@ from typing import Final
 
 from modules.payments.domain.ledger import Transaction
 from modules.payments.domain.views import AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
+from modules.payments.infra.queries import before
 from shared.domain.money import Money
 from shared.domain.page import PageRequest, Slice, cut
 from shared.infra.db.database import Database
@@ -22,12 +23,12 @@ group by a.code, p.currency order by a.code, p.currency
 """
 _TRANSACTIONS: Final = """
 select id, source, source_id, kind, reverses, created_at from ledger_transaction
-where ($2::text is null or id < $2) order by id desc limit $1
+where id < $2 order by id desc limit $1
 """
 # ledger_transaction_source_unique
 _TRANSACTIONS_OF: Final = """
 select id, source, source_id, kind, reverses, created_at from ledger_transaction
-where source_id = $3 and ($2::text is null or id < $2) order by id desc limit $1
+where source_id = $3 and id < $2 order by id desc limit $1
 """
 # ledger_posting_by_transaction
 _POSTINGS: Final = (
@@ -67,12 +68,11 @@ class SqlLedgerQueries:
         return TrialBalance(balanced=all(total.debit == total.credit for total in totals), accounts=accounts, totals=totals)
 
     async def transactions(self, page: PageRequest, source_id: str | None) -> Slice[TransactionView]:
-        after = page.after[0] if page.after else None
         async with self._database.snapshot() as reader:
             if source_id is None:
-                rows = await reader.fetch(_TRANSACTIONS, page.limit + 1, after)
+                rows = await reader.fetch(_TRANSACTIONS, page.limit + 1, before(page))
             else:
-                rows = await reader.fetch(_TRANSACTIONS_OF, page.limit + 1, after, source_id)
+                rows = await reader.fetch(_TRANSACTIONS_OF, page.limit + 1, before(page), source_id)
             postings: dict[str, list[PostingView]] = {row["id"]: [] for row in rows}
             for row in await reader.fetch(_POSTINGS, list(postings)):
                 debit, credit = Money(row["debit"], row["currency"]), Money(row["credit"], row["currency"])

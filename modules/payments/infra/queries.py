@@ -23,12 +23,12 @@ INTENT: Final = _INTENT + "where id = $1"
 REFUND: Final = _REFUND + "and id = $1"
 
 # payment_intent_pk, payment_intent_by_reference, both backwards
-_INTENTS: Final = _INTENT + "where ($2::text is null or id < $2) order by id desc limit $1"
-_INTENTS_OF: Final = _INTENT + "where reference = $3 and ($2::text is null or id < $2) order by id desc limit $1"
+INTENTS: Final = _INTENT + "where id < $2 order by id desc limit $1"
+INTENTS_OF: Final = _INTENT + "where reference = $3 and id < $2 order by id desc limit $1"
 
 # attempt_refunds, attempt_by_intent, both backwards
-_REFUNDS: Final = _REFUND + "and ($2::text is null or id < $2) order by id desc limit $1"
-_REFUNDS_OF: Final = _REFUND + "and intent_id = $3 and ($2::text is null or id < $2) order by id desc limit $1"
+REFUNDS: Final = _REFUND + "and id < $2 order by id desc limit $1"
+REFUNDS_OF: Final = _REFUND + "and intent_id = $3 and id < $2 order by id desc limit $1"
 
 
 class SqlPaymentQueries:
@@ -44,7 +44,7 @@ class SqlPaymentQueries:
         return _intent(row)
 
     async def intents(self, page: PageRequest, reference: str | None) -> Slice[IntentView]:
-        rows = await self._page(page, _INTENTS, _INTENTS_OF, reference)
+        rows = await self._page(page, INTENTS, INTENTS_OF, reference)
         return cut([_intent(row) for row in rows], page, lambda view: (view.id,))
 
     async def refund(self, refund_id: str) -> RefundView:
@@ -54,14 +54,18 @@ class SqlPaymentQueries:
         return _refund(row)
 
     async def refunds(self, page: PageRequest, intent_id: str | None) -> Slice[RefundView]:
-        rows = await self._page(page, _REFUNDS, _REFUNDS_OF, intent_id)
+        rows = await self._page(page, REFUNDS, REFUNDS_OF, intent_id)
         return cut([_refund(row) for row in rows], page, lambda view: (view.id,))
 
     async def _page(self, page: PageRequest, everything: str, filtered: str, wanted: str | None) -> Sequence[Row]:
-        after = page.after[0] if page.after else None
         if wanted is None:
-            return await self._reader.fetch(everything, page.limit + 1, after)
-        return await self._reader.fetch(filtered, page.limit + 1, after, wanted)
+            return await self._reader.fetch(everything, page.limit + 1, before(page))
+        return await self._reader.fetch(filtered, page.limit + 1, before(page), wanted)
+
+
+def before(page: PageRequest) -> str | int:
+    """The id that those on the page come before, newest first; `~` sorts after every id."""
+    return page.after[0] if page.after else "~"
 
 
 def _intent(row: Row) -> IntentView:

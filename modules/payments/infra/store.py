@@ -58,7 +58,7 @@ on conflict (id) do update set status = excluded.status, failure = excluded.fail
 """  # noqa: S608 - as above
 _CLAIM: Final = "update attempt set claimed_until = now() + make_interval(secs => $2) where id = $1 and claimed_until <= now() returning id"
 # attempt_open; a row that another reconciler has just taken is passed over.
-_CLAIM_STUCK: Final = f"""
+CLAIM_STUCK: Final = f"""
 update attempt a set claimed_until = now() + make_interval(secs => $2) where a.id = (
     select id from attempt where status in ('pending', 'unknown', 'requires_action') and claimed_until < now() - make_interval(secs => $1)
     order by claimed_until limit 1 for update skip locked
@@ -145,7 +145,7 @@ class SqlPayments:
         return await self._uow.fetchrow(_CLAIM, attempt_id, claim_s) is not None
 
     async def claim_stuck(self, stuck_s: float, claim_s: float) -> Attempt | None:
-        row = await self._uow.fetchrow(_CLAIM_STUCK, stuck_s, claim_s)
+        row = await self._uow.fetchrow(CLAIM_STUCK, stuck_s, claim_s)
         return None if row is None else _attempt(row)
 
     async def mark_unknown(self, attempt_id: str) -> None:
