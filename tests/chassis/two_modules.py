@@ -9,6 +9,7 @@ import msgspec
 from shared.domain.events import Delivery, Event
 from shared.infra.db.connections import Connections, connector
 from shared.infra.db.database import Database
+from shared.infra.db.roles import SETTINGS
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
@@ -24,8 +25,8 @@ do $$ begin
     if not exists (select from pg_roles where rolname = 'tenon_{name}') then
         create role tenon_{name}_owner nologin;
         create role tenon_{name} login password '{password}';
-        alter role tenon_{name} set search_path = {name};
-        alter role tenon_{name} set idle_in_transaction_session_timeout = '1s';
+        alter role tenon_{name} set search_path = {name}, pg_temp;
+        {settings}
     end if;
 end $$;
 create schema {name} authorization tenon_{name}_owner;
@@ -92,7 +93,9 @@ async def lay_out(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         for name in ("maker", "keeper"):
-            await connection.execute(_ROLES.format(name=name, password=PASSWORD))
+            wanted = SETTINGS | {"idle_in_transaction_session_timeout": "1s"}
+            settings = "\n".join(f"alter role tenon_{name} set {setting} = '{value}';" for setting, value in wanted.items())
+            await connection.execute(_ROLES.format(name=name, password=PASSWORD, settings=settings))
         for name, own in (("maker", _MAKER), ("keeper", _KEEPER)):
             await connection.execute(f"set role tenon_{name}_owner; set search_path = {name}")
             for schema in (events_v1, tasks_v1, saga_v1):

@@ -53,5 +53,3 @@ class Listener:
 @pytest.fixture
 def listener(two: Two) -> Listener:
     return Listener(two)
-
-
