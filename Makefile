@@ -20,7 +20,7 @@ help: ## List the commands
 
 .PHONY: run
 run: $(READY) ## Serve the shop on 127.0.0.1:8000 (PORT=), with a database, a Redis and demo data of its own
-	@exec $(BIN)/tenon dev --with-parent --port $(PORT)
+	@exec $(BIN)/tenon dev --with-parent --port $(PORT) $(ARGS)
 
 .PHONY: demo
 demo: $(READY) ## Buy something over HTTP and tell the story, on the running server or on one of its own

@@ -36,7 +36,8 @@ def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: b
         asyncio.run(_prepare(settings))
         home.announce(environment)
         _greet(settings, home)
-        serve_on(listener, settings, with_worker=True)
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
+            serve_on(listener, settings, with_worker=True)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,9 @@
 """Tests run on the servers they are told to, and never fall back silently."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.support import servers
-from tests.support.processes import ROOT
+from tests.support.processes import program, run
 from tests.support.servers import WrongChoice, choose
 
 URL = {"TEST_DATABASE_URL": "postgresql://postgres@127.0.0.1/postgres"}
@@ -51,9 +47,8 @@ def test_an_unknown_kind_is_refused(docker: bool):
 
 
 def test_a_run_that_is_forced_to_what_is_missing_ends_before_its_first_test():
-    command = [str(Path(sys.executable).with_name("pytest")), "-q", "-p", "no:cacheprovider", "tests/chassis/config"]
-    environ = {"TEST_DB": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
-    assert run.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "no Docker engine answers" in run.stderr
-    assert "passed" not in run.stdout
+    environ = {"TEST_DB": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    ended = run(program("pytest"), "-q", "-p", "no:cacheprovider", "tests/chassis/config", environ=environ)
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "no Docker engine answers" in ended.stdout
+    assert "passed" not in ended.stdout

@@ -1,8 +1,15 @@
 """Databases of a test server: created, cloned from a template and dropped. Names are our own, never input."""
 
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
+
+if TYPE_CHECKING:
+    from tests.support.run import Run
 
 
 def on(server_url: str, database: str) -> str:
@@ -10,13 +17,15 @@ def on(server_url: str, database: str) -> str:
     return urlsplit(server_url)._replace(path=f"/{database}").geturl()
 
 
-async def create(server_url: str, name: str, template: str = "template0") -> str:
-    await _run(server_url, f'create database "{name}" template "{template}"')
-    return on(server_url, name)
-
-
-async def drop(server_url: str, name: str) -> None:
-    await _run(server_url, f'drop database if exists "{name}" with (force)')
+@asynccontextmanager
+async def lent(run: "Run", template: str = "template0") -> AsyncIterator[str]:
+    """A database for as long as it is needed: the superuser's URL."""
+    name = f"{run.id}_{uuid.uuid4().hex[:12]}"
+    await execute(run.postgres_url, f'create database "{name}" template "{template}"')
+    try:
+        yield on(run.postgres_url, name)
+    finally:
+        await execute(run.postgres_url, f'drop database if exists "{name}" with (force)')
 
 
 async def drop_all(server_url: str, prefix: str) -> None:
@@ -29,7 +38,7 @@ async def drop_all(server_url: str, prefix: str) -> None:
         await connection.close()
 
 
-async def _run(server_url: str, statement: str) -> None:
+async def execute(server_url: str, statement: str) -> None:
     connection = await asyncpg.connect(server_url)
     try:
         await connection.execute(statement)

@@ -11,14 +11,35 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
+def program(name: str) -> str:
+    """A command of this virtual environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
 def python(code: str, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Run `code` with the project on its path; its standard output and input are pipes."""
     return start(sys.executable, "-c", code, *arguments, environ=environ)
 
 
 def start(*command: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """Standard error goes where standard output goes."""
+    return subprocess.Popen(
+        command, cwd=ROOT, env=_environment(environ), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def run(*command: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """To its end; both outputs in `stdout`."""
+    return subprocess.run(
+        command, cwd=ROOT, env=_environment(environ), text=True, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _environment(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """Of the caller, without settings of Tenon and what pytest and make tell their children."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TENON_", "TEST_", "MAKE", "MFLAGS", "PYTEST_"))}
+    return {**inherited, "PYTHONPATH": str(ROOT), **(environ or {})}
 
 
 def kill(process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,78 @@
+"""The application of a test: its settings, its database's template, itself without loops, and a client in the same loop."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import httpx
+
+from entrypoints import schemas
+from entrypoints.container import Root, compose
+from entrypoints.http import create_app
+from shared.infra.config import Settings, load
+from tests.support import databases
+from tests.support.run import Run
+
+SECRET: Final = "well known, and of tests only: k2Jd8sLq0vNz"
+REDIS_DATABASES: Final = 16
+
+
+def settings(database_url: str, run: Run, outbox: Path) -> Settings:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return load(
+        {
+            "TENON_ENVIRONMENT": "test",
+            "TENON_DATABASE_URL": database_url,
+            "TENON_REDIS_URL": f"{run.valkey_url.removesuffix('/0')}/{worker % REDIS_DATABASES}",
+            "TENON_SECRET": SECRET,
+            "TENON_DB_SECRET": SECRET,
+            "TENON_MAIL_URL": outbox.as_uri(),
+            "TENON_PUBLIC_URL": "http://test",
+            "TENON_PASSWORD_MEMORY_KIB": "64",
+            "TENON_LOG_LEVEL": "warning",
+        }
+    )
+
+
+async def template(run: Run, lock: Path) -> str:
+    """Whichever worker comes first migrates it; a broken migration leaves none behind."""
+    name = f"{run.id}_template"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not await _exists(run.postgres_url, name):
+            async with databases.lent(run) as url:
+                modules = compose(settings(url, run, lock.parent)).modules()
+                await schemas.migrate(url, settings(url, run, lock.parent), modules)
+                unfinished = url.rsplit("/", 1)[1]
+                await databases.execute(run.postgres_url, f'alter database "{unfinished}" rename to "{name}"')
+    return name
+
+
+@asynccontextmanager
+async def composed(chosen: Settings) -> AsyncIterator[Root]:
+    root = compose(chosen)
+    try:
+        yield root
+    finally:
+        await root.shared.connections().close()
+        await root.shared.redis().aclose()
+
+
+@asynccontextmanager
+async def client(root: Root) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(root)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+        yield opened
+
+
+async def _exists(server_url: str, name: str) -> bool:
+    connection = await asyncpg.connect(server_url)
+    try:
+        return bool(await connection.fetchval("select exists (select from pg_database where datname = $1)", name))
+    finally:
+        await connection.close()
