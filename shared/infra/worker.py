@@ -7,17 +7,17 @@ from datetime import timedelta
 from shared.infra.events.dispatcher import Dispatcher
 from shared.infra.events.partitions import KEEP, Partitions
 from shared.infra.events.wakeup import Wakeup
+from shared.infra.hosted import Hosted
 from shared.infra.saga.worker import SagaWorker
 from shared.infra.supervisor import Loop, Supervisor
 from shared.infra.tasks.cron import Scheduler
 from shared.infra.tasks.worker import TaskWorker
-from shared.module import Module
 
 
 class Worker:
     """`modules` are those that this process hosts. Several workers, in one process or in many, share the work."""
 
-    def __init__(self, modules: Sequence[Module], *, wakeup: Wakeup | None = None, keep: timedelta = KEEP) -> None:
+    def __init__(self, modules: Sequence[Hosted], *, wakeup: Wakeup | None = None, keep: timedelta = KEEP) -> None:
         self.wakeup = wakeup or Wakeup([module.database for module in modules])
         self.dispatcher = Dispatcher(modules, self.wakeup)
         self.tasks = TaskWorker(modules, self.wakeup)

@@ -17,8 +17,8 @@ from shared.infra.events.batch import Batch, Taken
 from shared.infra.events.cursor import Cursor, Mark
 from shared.infra.events.registry import Consumer, Registry
 from shared.infra.events.wakeup import Wakeup
+from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, Supervisor, idle
-from shared.module import Module
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class Reading:
 class Dispatcher:
     """The subscriptions of `modules`, each read by a loop of its own, so that none waits for another."""
 
-    def __init__(self, modules: Sequence[Module], wakeup: Wakeup) -> None:
+    def __init__(self, modules: Sequence[Hosted], wakeup: Wakeup) -> None:
         self._readings = [Reading(consumer, wakeup) for consumer in Registry(modules).consumers]
 
     def loops(self) -> list[Loop]:

@@ -9,8 +9,8 @@ import asyncpg
 import structlog
 
 from shared.infra.db.database import Database
+from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, idle
-from shared.module import Module
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ LOOK_EVERY_S: Final = 600.0
 class Partitions:
     """The logs of `modules`. A step that has to wait for a lock is left for the next look; there are weeks of them."""
 
-    def __init__(self, modules: Sequence[Module], *, keep: timedelta = KEEP) -> None:
+    def __init__(self, modules: Sequence[Hosted], *, keep: timedelta = KEEP) -> None:
         self._databases = [module.database for module in modules]
         self._keep = keep
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.infra.events.subscription import Subscription
+from shared.infra.hosted import Hosted
 from shared.infra.tasks.kind import TaskKind
-from shared.module import Module
 
 EVENT_KIND: Final = "event:"
 """Tasks that carry an event have the kind `event:<subscription>`."""
@@ -23,7 +23,7 @@ class WrongRegistration(Exception):
 class Consumer:
     """One subscription and the module that has it."""
 
-    module: Module
+    module: Hosted
     subscription: Subscription[Any]
 
     @property
@@ -38,7 +38,7 @@ class Consumer:
 class Registry:
     """All of what `modules` listen to and do; raises WrongRegistration."""
 
-    def __init__(self, modules: Sequence[Module]) -> None:
+    def __init__(self, modules: Sequence[Hosted]) -> None:
         self.modules = tuple(modules)
         self.consumers = tuple(Consumer(module, subscription) for module in modules for subscription in module.subscriptions)
         _refuse_twice("subscription", [consumer.subscription.id for consumer in self.consumers])
@@ -47,11 +47,11 @@ class Registry:
             _refuse_twice(f"cron of {module.name}", [cron.kind.name for cron in module.crons])
         self._check()
 
-    def consumers_of(self, module: Module) -> Mapping[str, Consumer]:
+    def consumers_of(self, module: Hosted) -> Mapping[str, Consumer]:
         """By the kind of the tasks that carry their events."""
         return {consumer.kind: consumer for consumer in self.consumers if consumer.module is module}
 
-    def kinds_of(self, module: Module) -> Mapping[str, TaskKind[Any]]:
+    def kinds_of(self, module: Hosted) -> Mapping[str, TaskKind[Any]]:
         return {kind.name: kind for kind in module.tasks}
 
     def _check(self) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.infra.events.wakeup import Wakeup
+from shared.infra.hosted import Hosted
 from shared.infra.saga.engine import USUAL, SagaEngine, Timing
 from shared.infra.supervisor import Loop, idle
-from shared.module import Module
 
 AT_ONCE: Final = 8
 """Sagas of one module that one process runs at a time: a slow provider delays none of the others."""
@@ -50,7 +50,7 @@ class Recovery:
 class SagaWorker:
     """The sagas of `modules`; any number of processes share the work."""
 
-    def __init__(self, modules: Sequence[Module], wakeup: Wakeup, timing: Timing = USUAL) -> None:
+    def __init__(self, modules: Sequence[Hosted], wakeup: Wakeup, timing: Timing = USUAL) -> None:
         self._recoveries = [
             Recovery(module.name, _engine(module, timing), wakeup.ear(module.name), timing.poll) for module in modules if module.sagas
         ]
@@ -62,6 +62,6 @@ class SagaWorker:
         return sum([await recovery.drain() for recovery in self._recoveries])
 
 
-def _engine(module: Module, timing: Timing) -> SagaEngine:
+def _engine(module: Hosted, timing: Timing) -> SagaEngine:
     tasks = [kind.name for kind in module.tasks]
     return SagaEngine(module.database, module.work, module.sagas, events=module.publishes, tasks=tasks, timing=timing)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.infra.events.wakeup import Wakeup
+from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, idle
 from shared.infra.tasks.kind import Cron
-from shared.module import Module
 
 LONGEST_WAIT_S: Final = 60.0
 
@@ -27,7 +27,7 @@ select (select count(*) from added) as added, (number + 1) * $2::float8 - now as
 class Scheduler:
     """The crons of `modules`."""
 
-    def __init__(self, modules: Sequence[Module], wakeup: Wakeup) -> None:
+    def __init__(self, modules: Sequence[Hosted], wakeup: Wakeup) -> None:
         self._crons = [(module, cron) for module in modules for cron in module.crons]
         self._wakeup = wakeup
 
@@ -42,7 +42,7 @@ class Scheduler:
         """Add the tasks of the present ticks; answers in how many seconds the next one is."""
         return min([await self._add(module, cron) for module, cron in self._crons], default=LONGEST_WAIT_S)
 
-    async def _add(self, module: Module, cron: Cron) -> float:
+    async def _add(self, module: Hosted, cron: Cron) -> float:
         row = await module.database.fetchrow(_TICK, cron.kind.name, cron.every.total_seconds())
         if row is None:
             raise AssertionError("the clock is one row")

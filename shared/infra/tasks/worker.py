@@ -17,11 +17,11 @@ from shared.infra.events.envelope import Undeliverable
 from shared.infra.events.registry import Consumer, Registry
 from shared.infra.events.resuming import HandleLater, Send
 from shared.infra.events.wakeup import Wakeup
+from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, Supervisor, idle
 from shared.infra.tasks.claims import CLAIM_S, Claimed, Claims, Outcome
 from shared.infra.tasks.retry import delay_after, told
 from shared.infra.tasks.running import RunKind, Runner
-from shared.module import Module
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ AGAIN_S: Final = 1.0
 class Bench:
     """The tasks of one module: at most `places` run at the same time."""
 
-    def __init__(self, module: Module, registry: Registry, wakeup: Wakeup, *, places: int = PLACES, claim_s: float = CLAIM_S) -> None:
+    def __init__(self, module: Hosted, registry: Registry, wakeup: Wakeup, *, places: int = PLACES, claim_s: float = CLAIM_S) -> None:
         self._module = module
         self._claims = Claims(module.database, claim_s=claim_s)
         self._runners = self._build_runners(registry)
@@ -204,7 +204,7 @@ class Bench:
 class TaskWorker:
     """The tasks of `modules`, each module's on a bench of its own."""
 
-    def __init__(self, modules: Sequence[Module], wakeup: Wakeup, *, claim_s: float = CLAIM_S) -> None:
+    def __init__(self, modules: Sequence[Hosted], wakeup: Wakeup, *, claim_s: float = CLAIM_S) -> None:
         registry = Registry(modules)
         self._benches = [Bench(module, registry, wakeup, claim_s=claim_s) for module in modules]
 
