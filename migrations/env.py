@@ -31,7 +31,7 @@ def render(module: str) -> None:
         version_table_schema=module,
     )
     for command in (f"role {owner_of(module)}", f"search_path = {module}, pg_temp", "lock_timeout = '5s'", "statement_timeout = '5min'"):
-        context.execute(f"set {command}")
+        context.execute(f"set {command}")  # identifiers only: roles, schemas and times of our own
     with context.begin_transaction():
         context.run_migrations()
     context.execute("reset role")

@@ -12,6 +12,8 @@ CONTAINER_LINES: Final = 80
 
 SQL_METHODS: Final = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "views", "text"}
 TRANSACTIONS: Final = re.compile(r"\s*(begin|commit|rollback|start\s+transaction|end)\b(?!\s+atomic)", re.IGNORECASE)
+UNKEPT_TASK: Final = re.compile(r"(?:^|asyncio\.|loop\.|loop\(\)\.)(?:create_task|ensure_future)$")
+"""A TaskGroup keeps its tasks: none outlives the block that began it."""
 DATABASE: Final = ("shared", "infra", "db")
 SESSION: Final = re.compile(r"(^|[._])session$")
 IDENTIFIERS: Final = "# identifiers only: "
@@ -28,7 +30,7 @@ def broken(path: Path, source: str) -> list[str]:
     tree = ast.parse(source)
     checks = [_sizes(path, source, tree), _docstring(path, source, tree), _names(path, tree), _exemptions(source)]
     if path.parts[0] == "tests":
-        checks.append(_tests(tree))
+        checks.append(_tests(path, source, tree))
     else:
         checks += [_tasks(path, tree), _transactions(path, tree)]
     if path.parts[0] != "tests" and path.parts[:3] != DATABASE:
@@ -72,7 +74,7 @@ def _tasks(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
     if path.parts[0] == "shared":
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}:
+        if isinstance(node, ast.Call) and UNKEPT_TASK.search(ast.unparse(node.func)):
             yield node.lineno, "work beside a request is supervised by shared: see shared/infra/supervisor.py"
 
 
@@ -104,12 +106,14 @@ def _formatted_sql(source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "a statement is not formatted where it is sent: pass values as parameters, name built statements"
 
 
-def _tests(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _tests(path: Path, source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    lines = source.splitlines()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        if called in {"time.sleep", "sleep"} or (called == "asyncio.sleep" and ast.unparse(node.args[0]) not in {"0", "0.0"}):
-            yield node.lineno, "a test does not sleep: wait for what you wait for, see tests/support/waiting.py"
+        pause = called == "asyncio.sleep" and path.name.startswith("test_") and ast.unparse(node.args[0]) not in {"0", "0.0"}
+        if called in {"time.sleep", "sleep"} or (pause and "# " not in lines[node.lineno - 1]):
+            yield node.lineno, "a test does not sleep to wait; where a pause is part of the story, its line says why"
         if called in {"pytest.skip", "pytest.xfail", "pytest.mark.skip", "pytest.mark.xfail"}:
             yield node.lineno, "a test runs everywhere: there is always a server"

@@ -20,7 +20,8 @@ PLANTS: Final = {
     "an exemption without a reason": ("shared/infra/a.py", "X = 1  # noq" + "a: E501", "its reason"),
     "an ignored type without a reason": ("shared/infra/a.py", "X = 1  # type: ign" + "ore[assignment]", "its reason"),
     "a task of a module": ("modules/elm/infra/a.py", "import asyncio\nasyncio.create_task(work())", "supervised"),
-    "a task in a group": ("entrypoints/a.py", "group.create_task(work())", "supervised"),
+    "a task of a loop": ("entrypoints/a.py", "asyncio.get_running_loop().create_task(work())", "supervised"),
+    "a task by its bare name": ("modules/elm/infra/a.py", "create_task(work())", "supervised"),
     "a transaction object": ("modules/elm/infra/a.py", "connection.transaction()", "belong to transact"),
     "a session's transaction": ("shared/infra/a.py", "self.session.begin()", "belong to transact"),
     "a commit by hand": ("shared/infra/a.py", "await connection.execute('COMMIT')", "belong to transact"),
@@ -48,6 +49,14 @@ def test_a_file_without_a_purpose_is_found():
 def test_a_reasoned_exemption_is_accepted():
     source = SAID + "X = 1  # noqa: E501 - a table reads best on one line\nY = 2  # type: ignore[assignment]  # the stub is wrong here\n"
     assert rules.broken(Path("shared/infra/a.py"), source) == []
+
+
+def test_a_task_of_a_group_is_accepted():
+    assert rules.broken(Path("entrypoints/a.py"), SAID + "group.create_task(work())") == []
+
+
+def test_a_pause_that_is_explained_is_accepted():
+    assert rules.broken(Path("tests/elm/test_a.py"), SAID + "asyncio.sleep(0.1)  # the pace of the storm") == []
 
 
 def test_a_statement_with_names_of_our_own_is_accepted_where_the_line_says_so():
