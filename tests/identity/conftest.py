@@ -15,7 +15,8 @@ from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.secrets import Secret, role_password
 
-ROOT_SECRET = Secret("a root secret for the tests of identity")
+SECRET = "well known, and of tests only: k2Jd8sLq0vNz"
+"""The one of tests/support/application.py: runtime roles are the cluster's, and their passwords derive from it."""
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[IdentityC
     settings = Settings(
         environment="test",
         database_url=empty_database,
-        db_secret=Secret("a database secret for the tests of identity"),
-        secret=ROOT_SECRET,
+        db_secret=Secret(SECRET),
+        secret=Secret(SECRET),
         redis_url=valkey_url,
         public_url="https://shop.example",
         mail_url="file:///nowhere",

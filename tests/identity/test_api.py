@@ -128,6 +128,8 @@ async def test_guessing_is_braked_and_says_for_how_long(client: httpx.AsyncClien
         (REGISTRATION | {"email": "ada@example..org"}, (422, "invalid_email")),
         (REGISTRATION | {"email": "ada"}, (400, "invalid_request")),
         (REGISTRATION | {"name": ""}, (400, "invalid_request")),
+        (REGISTRATION | {"name": " "}, (400, "invalid_request")),
+        (REGISTRATION | {"name": "Ada\r\nBcc: everybody@example.org"}, (400, "invalid_request")),
         (REGISTRATION | {"locale": "en; drop table account"}, (400, "invalid_request")),
         (REGISTRATION | {"roles": ["admin"]}, (400, "invalid_request")),
         (REGISTRATION | {"password": "x" * 1025}, (400, "invalid_request")),

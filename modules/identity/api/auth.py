@@ -44,19 +44,28 @@ class Auth(Controller):
 
     @post("/logout", operation="logOut", status=204, idempotent="never")
     async def log_out(self, data: RefreshToken, sign_in: NamedDependency[SignIn]) -> Reply[None]:
-        """End the session of a refresh token. Its access tokens run out by themselves, within 15 minutes."""
+        """End the session of a refresh token.
+
+        Its access tokens run out by themselves, within 15 minutes.
+        """
         await sign_in.log_out(data.refresh_token)
         return no_content()
 
     @get("/verify", operation="lookAtLink", errors=[NotFound])
     async def look(self, token: FromQuery[Token], accounts: NamedDependency[Accounts]) -> Reply[LinkView]:
-        """Look at a mailed link without using it up. To use it, POST its token here."""
+        """Look at a mailed link without using it up.
+
+        To use it, POST its token here.
+        """
         reply = ok(await accounts.look_at_link(token))
         return Reply(reply.status, reply.body, (NO_STORE,))
 
     @post("/verify", operation="verifyAddress", errors=[LinkUnusable], status=204, idempotent="never")
     async def verify(self, data: VerifyAddress, accounts: NamedDependency[Accounts]) -> Reply[None]:
-        """Confirm an address with the token of the link that was mailed to it. It works once, within 24 hours."""
+        """Confirm an address with the token of the link that was mailed to it.
+
+        It works once, within 24 hours.
+        """
         await accounts.verify(data.token)
         return no_content()
 

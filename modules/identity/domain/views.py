@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from modules.identity.domain.user import Role, User
 from modules.identity.public import Contact
 from shared.domain.page import PageRequest, Slice
 
+OPEN_THE_LINK: Final = "Open the link that is being mailed to this address."
+
 
 class UserView(msgspec.Struct, frozen=True):
     """A user, as they and the staff see them."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["usr_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"])]
     version: int
-    email: str
-    name: str
-    locale: str
+    email: Annotated[str, Meta(examples=["ada@example.org"])]
+    name: Annotated[str, Meta(examples=["Ada Lovelace"])]
+    locale: Annotated[str, Meta(examples=["en-GB"])]
     roles: list[Role]
     verified: bool
     created_at: datetime
@@ -28,15 +31,15 @@ class RegistrationReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The same for every address, known or not: what happens next is in the mail."""
 
     status: Literal["received"] = "received"
-    next: str = "Open the link that is being mailed to this address."
+    next: Annotated[str, Meta(examples=[OPEN_THE_LINK])] = OPEN_THE_LINK
 
 
 class TokensView(msgspec.Struct, frozen=True, kw_only=True):
     """`expires_in` is the access token's life in seconds; the refresh token is good for one exchange."""
 
-    access_token: str
-    refresh_token: str
-    expires_in: int
+    access_token: Annotated[str, Meta(examples=["header.claims.signature"])]
+    refresh_token: Annotated[str, Meta(examples=["n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg"])]
+    expires_in: Annotated[int, Meta(examples=[900])]
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
 
 
@@ -51,13 +54,13 @@ class LinkView(msgspec.Struct, frozen=True):
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """A public key (RFC 7517) that access tokens are signed with."""
 
-    kty: str
-    crv: str
-    x: str
-    y: str
-    kid: str
-    alg: str
-    use: str
+    kty: Annotated[str, Meta(examples=["EC"])]
+    crv: Annotated[str, Meta(examples=["P-256"])]
+    x: Annotated[str, Meta(examples=["04N0xi21hshyvBp7I167sbE_bXqyqkAPfefdklMO7wY"])]
+    y: Annotated[str, Meta(examples=["UI8exy-C06a7DUnjIdENkxeFtHM4-l_41LqEw9nVgmw"])]
+    kid: Annotated[str, Meta(examples=["OHKNv4dzq5IyQoLMPlSTGmmkz5tVFBAxBiEBf3VrcbA"])]
+    alg: Annotated[str, Meta(examples=["ES256"])]
+    use: Annotated[str, Meta(examples=["sig"])]
 
 
 class KeySetView(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ returning id, email, name, locale, password_hash, roles, true, created_at, versi
 
 _LOCK = """
 select id, email, name, locale, password_hash, roles, verified_at is not null, created_at, version
-from account where id = $1 for update
+from account where id = $1 for no key update
 """
 
 _SAVE = """
@@ -36,7 +36,7 @@ update account set
 where id = $1
 """
 
-_LOCK_ADMINS = "select id from account where roles @> '{admin}' order by id for update"
+_LOCK_ADMINS = "select id from account where roles @> '{admin}' order by id for no key update"
 """By account_admins, a partial index; in one order, so that two administrators wait for each other and do not deadlock."""
 
 
