@@ -63,6 +63,6 @@ def worker(payments: PaymentsContainer) -> Worker:
 async def client(payments: PaymentsContainer) -> AsyncIterator[httpx.AsyncClient]:
     shared = payments.shared
     app = build_app([payments.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
