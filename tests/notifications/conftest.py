@@ -1,0 +1,70 @@
+"""The module of notifications on a real database, with its neighbours' logs and a mailbox in a folder."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from modules.notifications.container import NotificationsContainer
+from shared.api.wiring import build_app
+from shared.container import SharedContainer
+from shared.infra.config import Settings
+from shared.infra.db.connections import Connection
+from shared.infra.db.migrate import ModuleSchema, migrate
+from shared.infra.secrets import Secret, role_password
+from tests.notifications.fakes import ADA, BEN, KnownOrders, KnownPeople, order
+
+ORDERS = (order("ord_1", user_id="usr_ada"), order("ord_2", guest_email="guest@example.org"))
+
+
+@pytest.fixture(scope="module")
+def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mail") / "out box"
+
+
+@pytest.fixture(scope="module")
+async def wired(empty_database: str, valkey_url: str, outbox: Path) -> AsyncIterator[NotificationsContainer]:
+    settings = Settings(
+        environment="test",
+        database_url=empty_database,
+        db_secret=Secret("a database secret for the tests of notifications"),
+        secret=Secret("a root secret for the tests of notifications"),
+        redis_url=valkey_url,
+        public_url="https://shop.example",
+        mail_url=outbox.as_uri(),
+        mail_from="Tenon <shop@shop.example>",
+    )
+    shared = SharedContainer(settings=settings)
+    container = NotificationsContainer(shared=shared, identity=KnownPeople(ADA, BEN), orders=KnownOrders(*ORDERS))
+    schemas = [ModuleSchema("identity"), ModuleSchema("orders"), ModuleSchema("notifications", container.module().subscriptions)]
+    await migrate(empty_database, schemas, role_password(settings.db_secret))
+    yield container
+    await shared.connections().close()
+    await shared.redis().aclose()
+
+
+@pytest.fixture
+async def admin(empty_database: str, wired: NotificationsContainer) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(empty_database, server_settings={"search_path": "notifications"})
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def notifications(wired: NotificationsContainer, admin: Connection, outbox: Path) -> NotificationsContainer:
+    """With nobody told anything yet."""
+    await admin.execute("truncate notification, event, task")
+    for mail in outbox.glob("*"):
+        mail.unlink()
+    return wired
+
+
+@pytest.fixture
+async def client(notifications: NotificationsContainer) -> AsyncIterator[httpx.AsyncClient]:
+    shared = notifications.shared
+    app = build_app([notifications.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
