@@ -13,7 +13,7 @@ from modules.orders.domain.order import Order, OrderStatus
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Authorization, CaptureRefused, HeldLine
 from modules.orders.domain.totals import Offer
-from modules.orders.domain.views import CartSnapshot, OrderRow, OrderView, Timeline, TimelineEntry, order_view
+from modules.orders.domain.views import OrderRow, OrderView, Timeline, TimelineEntry, order_view
 from modules.orders.public import OrderSummary
 from shared.domain.errors import Conflict, DomainError, NotFound
 from shared.domain.events import Event
@@ -120,10 +120,6 @@ class Queries:
         cart = self._database.store.carts.get(cart_id)
         return deepcopy(cart) if cart is not None and cart.owner == owner else None
 
-    async def priced_variants(self, cart_id: str, owner: Owner) -> CartSnapshot | None:
-        cart = await self.cart(cart_id, owner)
-        return None if cart is None else CartSnapshot(cart.currency, [item.variant_id for item in cart.items])
-
     async def order(self, order_id: str, owner: Owner | None) -> OrderView | None:
         order = self._database.store.orders.get(order_id)
         hidden = order is None or order.status is OrderStatus.DRAFT or owner not in (None, order.owner)
@@ -146,8 +142,8 @@ class Catalogue:
     def __init__(self, prices: dict[str, int]) -> None:
         self.prices = prices
 
-    async def offers(self, variant_ids: Sequence[str], currency: str) -> Mapping[str, Offer]:
-        known = [id for id in variant_ids if id in self.prices]
+    async def offers(self, wanted: Mapping[str, int], currency: str) -> Mapping[str, Offer]:
+        known = [id for id in wanted if id in self.prices]
         return {id: Offer(id, "prd_1", id.upper(), f"Thing {id}", Money(self.prices[id], currency), sellable=True) for id in known}
 
 

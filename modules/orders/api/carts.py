@@ -9,11 +9,12 @@ from msgspec import UnsetType, convert
 
 from modules.orders.api.schemas import AddItem, CompleteCart, CreateCart, SetQuantity, UpdateCart
 from modules.orders.domain.cart import Address, CartDetails
-from modules.orders.domain.carts import CartMoved, CartService
+from modules.orders.domain.carts import CartService
 from modules.orders.domain.checkout import CheckoutService
 from modules.orders.domain.errors import (
     CartFull,
     CartIncomplete,
+    CartMoved,
     CartNotOpen,
     CompletionFailed,
     CompletionInProgress,
@@ -33,6 +34,7 @@ from shared.domain.errors import DomainError, NotFound
 from shared.domain.money import UnknownCurrency
 from shared.domain.saga import Failure
 
+REFUSALS = {kind.code: kind for kind in (InsufficientStock, PaymentDeclined)}
 CHANGES = [NotFound, CartNotOpen, CartFull, CartMoved]
 
 
@@ -51,7 +53,7 @@ class Carts(Controller):
         """A cart at the prices of this moment."""
         return ok(await carts.read(current().principal, cart_id), revalidates=False)
 
-    @patch("/{cart_id:str}", operation="updateCart", errors=[NotFound, CartNotOpen])
+    @patch("/{cart_id:str}", operation="updateCart", errors=CHANGES)
     async def update(
         self, cart_id: FromPath[Id], data: UpdateCart, request: Request[Any, Any, Any], carts: NamedDependency[CartService]
     ) -> Reply[CartView]:
@@ -99,7 +101,7 @@ class Carts(Controller):
     @post(
         "/{cart_id:str}/complete",
         operation="completeCart",
-        errors=[NotFound, CartIncomplete, PriceChanged, CompletionInProgress, InsufficientStock, PaymentDeclined, CompletionFailed],
+        errors=[NotFound, CartIncomplete, CartMoved, PriceChanged, CompletionInProgress, *REFUSALS.values(), CompletionFailed],
         idempotent="required",
         answers={202: StillRunning},
     )
@@ -130,9 +132,6 @@ def completed(result: Completion | StillRunning) -> Reply[Any]:
     if result.order is None:
         raise refusal(result.failure)
     return created("/v1/orders")(result.order)
-
-
-REFUSALS = {kind.code: kind for kind in (InsufficientStock, PaymentDeclined)}
 
 
 def refusal(failure: Failure | None) -> DomainError:

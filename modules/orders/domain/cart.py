@@ -8,7 +8,7 @@ import msgspec
 
 from modules.orders.domain.errors import CartFull, CartNotOpen
 from modules.orders.domain.owner import Owner
-from modules.orders.domain.totals import Offer, PricedLine, Wanted, price_lines
+from modules.orders.domain.totals import Offer, PricedLine, price_lines
 from shared.domain.errors import NotFound, StaleVersion
 from shared.domain.ids import new_id
 
@@ -114,9 +114,13 @@ class Cart:
         if expected is not None and expected != self.version:
             raise StaleVersion(f"the cart is at version {self.version}")
 
+    def wanted(self) -> dict[str, int]:
+        """How many of each variant."""
+        return {item.variant_id: item.quantity for item in self.items}
+
     def priced(self, offers: Mapping[str, Offer]) -> list[PricedLine | None]:
         """The line of each item, None where it cannot be sold now."""
-        return price_lines([Wanted(item.variant_id, item.quantity) for item in self.items], offers)
+        return price_lines(self.wanted(), offers)
 
     def requirements(self, lines: list[PricedLine | None]) -> list[Requirement]:
         """Everything that blocks completion, at once."""

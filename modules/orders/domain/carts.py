@@ -2,30 +2,24 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from modules.orders.domain.cart import Cart, CartDetails
-from modules.orders.domain.errors import NotSellable
+from modules.orders.domain.errors import CartMoved, NotSellable
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Catalogue, Work
-from modules.orders.domain.totals import Offer, Wanted, price_line
+from modules.orders.domain.totals import PricedLine
 from modules.orders.domain.views import CartView, NewCartView, OrderQueries, cart_view
 from shared.domain.context import Principal
-from shared.domain.errors import Conflict, NotFound
+from shared.domain.errors import DomainError, NotFound
 from shared.domain.ids import new_id
 from shared.domain.money import exponent
 from shared.domain.work import Transact
 
 TOKEN_BYTES: Final = 32
-
-
-class CartMoved(Conflict):
-    """The cart was changed by another request at the same moment; send yours again."""
-
-    code = "cart_moved"
-    title = "The cart has just changed"
-    retryable = True
+TRIES: Final = 5
 
 
 def hash_of(token: str) -> str:
@@ -54,56 +48,73 @@ class CartService:
         return await self._transact(work)
 
     async def read(self, principal: Principal, cart_id: str) -> CartView:
-        cart = await self._queries.cart(cart_id, Owner.of(principal))
-        if cart is None:
-            raise NotFound("there is no such cart")
-        offers = await self._catalogue.offers([item.variant_id for item in cart.items], cart.currency)
-        return cart_view(cart, cart.priced(offers))
+        cart = await self._seen(cart_id, Owner.of(principal))
+        return cart_view(cart, cart.priced(await self._catalogue.offers(cart.wanted(), cart.currency)))
 
     async def add_item(self, principal: Principal, cart_id: str, variant_id: str, quantity: int, expected: int | None) -> CartView:
-        def change(cart: Cart, offers: Mapping[str, Offer]) -> None:
-            if price_line(offers.get(variant_id), Wanted(variant_id, quantity)) is None:
+        def insist(cart: Cart, lines: list[PricedLine | None]) -> None:
+            if not any(line is not None and line.variant_id == variant_id for line in lines):
                 raise NotSellable("this variant cannot be bought in the cart's currency", variant_id=variant_id)
-            cart.add(variant_id, quantity)
 
-        return await self._change(principal, cart_id, change, expected, also=variant_id)
+        return await self._change(Owner.of(principal), cart_id, lambda cart: cart.add(variant_id, quantity), expected, insist)
 
     async def set_quantity(self, principal: Principal, cart_id: str, item_id: str, quantity: int, expected: int | None) -> CartView:
-        return await self._change(principal, cart_id, lambda cart, offers: cart.set_quantity(item_id, quantity), expected)
+        return await self._change(Owner.of(principal), cart_id, lambda cart: cart.set_quantity(item_id, quantity), expected)
 
     async def remove_item(self, principal: Principal, cart_id: str, item_id: str, expected: int | None) -> CartView:
-        return await self._change(principal, cart_id, lambda cart, offers: cart.remove(item_id), expected)
+        return await self._change(Owner.of(principal), cart_id, lambda cart: cart.remove(item_id), expected)
 
     async def set_details(self, principal: Principal, cart_id: str, details: CartDetails, expected: int | None) -> CartView:
-        return await self._change(principal, cart_id, lambda cart, offers: cart.set_details(details), expected)
+        return await self._change(Owner.of(principal), cart_id, lambda cart: cart.set_details(details), expected)
 
     async def claim(self, principal: Principal, cart_id: str, token: str) -> CartView:
         """Make a guest's cart the caller's own: both credentials are needed."""
-        guest = Principal(kind="cart", id=hash_of(token))
-        return await self._change(guest, cart_id, lambda cart, offers: cart.claim(principal.id), None)
+        guest = Owner(token_hash=hash_of(token))
+        return await self._change(guest, cart_id, lambda cart: cart.claim(principal.id), None)
 
     async def _change(
         self,
-        principal: Principal,
+        owner: Owner,
         cart_id: str,
-        change: Callable[[Cart, Mapping[str, Offer]], None],
+        change: Callable[[Cart], None],
         expected: int | None,
-        also: str | None = None,
+        insist: Callable[[Cart, list[PricedLine | None]], None] = lambda cart, lines: None,
     ) -> CartView:
-        owner = Owner.of(principal)
-        snapshot = await self._queries.priced_variants(cart_id, owner)
-        if snapshot is None:
-            raise NotFound("there is no such cart")
-        asked = {*snapshot.variant_ids, *([also] if also else [])}
-        offers = await self._catalogue.offers(sorted(asked), snapshot.currency)
+        """Price what the change will lead to, then change what is there; look again when that was not the same."""
+        for _ in range(TRIES):
+            with suppress(CartMoved):
+                return await self._try_change(owner, cart_id, change, expected, insist)
+        raise CartMoved("the cart is being changed by other requests")
+
+    async def _try_change(
+        self,
+        owner: Owner,
+        cart_id: str,
+        change: Callable[[Cart], None],
+        expected: int | None,
+        insist: Callable[[Cart, list[PricedLine | None]], None],
+    ) -> CartView:
+        preview = await self._seen(cart_id, owner)
+        with suppress(DomainError):  # a refusal is decided below, after a repeated request has had its answer
+            change(preview)
+        wanted = preview.wanted()
+        offers = await self._catalogue.offers(wanted, preview.currency)
 
         async def work(work: Work) -> CartView:
             cart = await work.carts.lock(cart_id, owner)
             cart.expect_version(expected)
-            if not {item.variant_id for item in cart.items} <= asked:
+            change(cart)
+            if cart.wanted() != wanted:
                 raise CartMoved("another request changed the cart at the same moment")
-            change(cart, offers)
+            lines = cart.priced(offers)
+            insist(cart, lines)
             await work.carts.save(cart)
-            return cart_view(cart, cart.priced(offers))
+            return cart_view(cart, lines)
 
         return await self._transact(work)
+
+    async def _seen(self, cart_id: str, owner: Owner) -> Cart:
+        cart = await self._queries.cart(cart_id, owner)
+        if cart is None:
+            raise NotFound("there is no such cart")
+        return cart

@@ -4,7 +4,7 @@ from typing import Final, assert_never
 
 from modules.orders.domain.cart import Cart, CartStatus
 from modules.orders.domain.completion import COMPLETE_CART, CompleteCart
-from modules.orders.domain.errors import CartIncomplete, CompletionInProgress, PriceChanged
+from modules.orders.domain.errors import CartIncomplete, CartMoved, CompletionInProgress, PriceChanged
 from modules.orders.domain.order import Order
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Catalogue, Work
@@ -40,7 +40,7 @@ class CheckoutService:
         seen = await self._queries.cart(cart_id, owner)
         if seen is None:
             raise NotFound("there is no such cart")
-        offers = await self._catalogue.offers([item.variant_id for item in seen.items], seen.currency)
+        offers = await self._catalogue.offers(seen.wanted(), seen.currency)
 
         async def begin(work: Work) -> Pending | Completion:
             cart = await work.carts.lock(cart_id, owner)
@@ -49,6 +49,8 @@ class CheckoutService:
                 return Completion(order=order_view(previous))
             if cart.status is CartStatus.COMPLETING:
                 raise CompletionInProgress("the cart is being completed", order_id=cart.order_id)
+            if cart.wanted() != seen.wanted():
+                raise CartMoved("the cart was changed while it was being completed")
             order = agree(cart, cart.priced(offers), expected_total, previous)
             cart.begin_completion(order.id)
             order.saga_id = work.begin_saga(COMPLETE_CART, CompleteCart.of(order, payment_method, self._hold_seconds), key=order.id)

@@ -10,6 +10,14 @@ class CartNotOpen(Conflict):
     title = "The cart is not open"
 
 
+class CartMoved(Conflict):
+    """The cart was changed by another request at the same moment; send yours again."""
+
+    code = "cart_moved"
+    title = "The cart has just changed"
+    retryable = True
+
+
 class CompletionInProgress(Conflict):
     """The cart is being completed by another request; ask again in a moment."""
 

@@ -53,8 +53,8 @@ class Work(Recorder, Protocol):
 
 
 class Catalogue(Protocol):
-    async def offers(self, variant_ids: Sequence[str], currency: str) -> Mapping[str, Offer]:
-        """What can be said of these variants now, by id; unknown ones are absent."""
+    async def offers(self, wanted: Mapping[str, int], currency: str) -> Mapping[str, Offer]:
+        """What so many of each variant cost now, by the variant's id; unknown ones are absent."""
         ...
 
 

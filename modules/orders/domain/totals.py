@@ -13,7 +13,7 @@ ROUNDING = "half_even"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the catalogue says of a variant at this moment; `price` None: none in the cart's currency."""
+    """What the catalogue says of so many of a variant at this moment; `price` None: none in the cart's currency."""
 
     variant_id: str
     product_id: str
@@ -21,12 +21,6 @@ class Offer:
     title: str
     price: Money | None
     sellable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    variant_id: str
-    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +34,16 @@ class PricedLine:
     total: Money
 
 
-def price_line(offer: Offer | None, wanted: Wanted) -> PricedLine | None:
+def price_line(offer: Offer | None, quantity: int) -> PricedLine | None:
     """None when the variant cannot be sold now."""
     if offer is None or not offer.sellable or offer.price is None:
         return None
-    return PricedLine(
-        offer.variant_id, offer.product_id, offer.sku, offer.title, wanted.quantity, offer.price, offer.price * wanted.quantity
-    )
+    return PricedLine(offer.variant_id, offer.product_id, offer.sku, offer.title, quantity, offer.price, offer.price * quantity)
 
 
-def price_lines(wanted: Sequence[Wanted], offers: Mapping[str, Offer]) -> list[PricedLine | None]:
-    """One answer per item, in order."""
-    return [price_line(offers.get(item.variant_id), item) for item in wanted]
+def price_lines(wanted: Mapping[str, int], offers: Mapping[str, Offer]) -> list[PricedLine | None]:
+    """One answer per variant, in order."""
+    return [price_line(offers.get(variant_id), quantity) for variant_id, quantity in wanted.items()]
 
 
 def sum_of(lines: Sequence[PricedLine], currency: str) -> Money:

@@ -118,17 +118,8 @@ class StillRunning(msgspec.Struct, frozen=True, kw_only=True):
     action_url: str | None = None
 
 
-class CartSnapshot(msgspec.Struct, frozen=True):
-    """What must be priced before a cart can be shown or changed."""
-
-    currency: str
-    variant_ids: list[str]
-
-
 class OrderQueries(Protocol):
     async def cart(self, cart_id: str, owner: Owner) -> Cart | None: ...
-
-    async def priced_variants(self, cart_id: str, owner: Owner) -> CartSnapshot | None: ...
 
     async def order(self, order_id: str, owner: Owner | None) -> OrderView | None:
         """`owner` None sees every order; drafts are seen by nobody."""

@@ -7,7 +7,7 @@ from asyncpg import Record
 
 from modules.orders.domain.cart import Cart
 from modules.orders.domain.owner import Owner
-from modules.orders.domain.views import CartSnapshot, OrderRow, OrderView, Timeline, TimelineEntry, order_view
+from modules.orders.domain.views import OrderRow, OrderView, Timeline, TimelineEntry, order_view
 from modules.orders.infra import rows
 from modules.orders.public import OrderSummary, SummaryLine
 from shared.domain.money import Money
@@ -16,12 +16,6 @@ from shared.infra.db.database import Database
 
 CART = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)"
 
-# served by cart_pk, cart_item_pk
-PRICED_VARIANTS = """
-    select c.currency, array(select i.variant_id from cart_item i where i.cart_id = c.id)
-    from cart c
-    where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)
-"""
 ORDER = f"{rows.ORDER} where o.id = $1 and o.status <> 'draft' and ($2 or o.user_id = $3 or o.token_hash = $4)"
 SUMMARIES = f"{rows.ORDER} where o.id = any($1) and o.status <> 'draft'"
 
@@ -51,10 +45,6 @@ class SqlOrderQueries:
     async def cart(self, cart_id: str, owner: Owner) -> Cart | None:
         row = await self._database.fetchrow(CART, cart_id, owner.user_id, owner.token_hash)
         return None if row is None else rows.cart(row)
-
-    async def priced_variants(self, cart_id: str, owner: Owner) -> CartSnapshot | None:
-        row = await self._database.fetchrow(PRICED_VARIANTS, cart_id, owner.user_id, owner.token_hash)
-        return None if row is None else CartSnapshot(*row)
 
     async def order(self, order_id: str, owner: Owner | None) -> OrderView | None:
         row = await self._database.fetchrow(ORDER, order_id, *_seen_by(owner))

@@ -1,0 +1,267 @@
+"""`make demo`: a purchase told call by call, then what goes wrong in shops and does not go wrong here."""
+
+import asyncio
+import contextlib
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from rich.console import Console
+
+from entrypoints import seed
+from entrypoints.home import Home
+from entrypoints.shopper import Disappointed, Shopper
+
+PATIENCE_S: Final = 60.0
+POLL_S: Final = 0.05
+BUYERS: Final = 10
+ADDRESS: Final = {"name": "Ada Lovelace", "line1": "12 St James's Square", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"}
+PASSWORD: Final = "seven oak planks in the rain"  # noqa: S105 - of an account that the demo makes up
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running Tenon: where it listens and where its mail goes."""
+
+    url: str
+    outbox: Path
+
+
+def main() -> int:
+    """Play everything; 0 only if every step did what it says."""
+    say = Console(highlight=False, soft_wrap=True)
+    try:
+        asyncio.run(play(say))
+    except (Disappointed, httpx.HTTPError, TimeoutError) as failure:
+        say.print(f"\n[red]The story broke:[/red] {failure}")
+        return 1
+    say.print("\n[green]Every step did what it says.[/green]")
+    return 0
+
+
+async def play(say: Console) -> None:
+    async with stage() as here, httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+        say.print(f"[bold]Tenon on {here.url}[/bold]")
+        guest = Shopper(client, say)
+        customer = await sign_up(say, guest, here)
+        order = await buy(say, customer, here)
+        await decline(say, customer)
+        await repeat(say, customer, order)
+        await race(say, guest)
+
+
+@contextlib.asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """The system that `make run` serves, or one for the time of the story."""
+    if (environment := Home().running()) is not None:
+        yield stage_of(environment)
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="tenon-demo-") as folder:
+        command = [sys.executable, "-m", "entrypoints", "dev", "--with-parent", "--home", folder, "--port", str(port)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:  # noqa: ASYNC220 - our own command
+            try:
+                await until(lambda: ended(server) or Home(Path(folder)).running(), "the server did not start")
+                here = stage_of(Home(Path(folder)).running() or {})
+                async with httpx.AsyncClient(base_url=here.url) as client:
+                    await until(lambda: ready(client), "the server is not ready")
+                yield here
+            finally:
+                server.terminate()
+
+
+async def sign_up(say: Console, guest: Shopper, here: Stage) -> Shopper:
+    say.print("\n[bold]A customer registers, confirms the address and logs in[/bold]")
+    email = f"ada.{secrets.token_hex(4)}@example.org"
+    await guest.call("registers", "POST", "/v1/users", {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}, expect=202)
+    link = re.search(r"https?://\S+/v1/auth/verify\?token=\S+", await mail_to(here, email, "verify"))
+    if link is None:
+        raise Disappointed("the mail holds no link")
+    token = parse_qs(urlsplit(link[0]).query)["token"][0]
+    await guest.call("opens the mailed link", "POST", "/v1/auth/verify", {"token": token}, expect=204)
+    login = await guest.call("logs in", "POST", "/v1/auth/login", {"email": email, "password": PASSWORD}, expect=200)
+    customer = guest.holding(authorization=f"Bearer {login.json()['access_token']}")
+    await customer.read("is known", "/v1/me")
+    return customer
+
+
+async def buy(say: Console, customer: Shopper, here: Stage) -> dict[str, Any]:
+    say.print("\n[bold]She browses, fills a cart and completes it[/bold]")
+    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][0]
+    await customer.read("searches", f"/v1/products/search?q={product['title'].split()[0]}")
+    cart = await fill_cart(customer, product["variants"][0]["id"], quantity=2)
+    order = await complete(customer, cart, "pm_card_ok", "completes it")
+    while order["payment_status"] != "paid":
+        order = await customer.read("follows the order", f"/v1/orders/{order['id']}")
+    timeline = await customer.read("reads its timeline", f"/v1/orders/{order['id']}/timeline")
+    say.print(f"       order {order['number']}: {', '.join(entry['kind'] for entry in timeline['entries'])}")
+    await mail_to(here, order["number"], "confirmation")
+    say.print(f"       the confirmation lies in {here.outbox}")
+    return {"order": order, "cart": cart}
+
+
+async def decline(say: Console, customer: Shopper) -> None:
+    say.print("\n[bold]A card is declined: the stock comes back, the cart stays open, a second card succeeds[/bold]")
+    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][1]
+    variant = product["variants"][0]
+    before = await available(customer, variant["sku"])
+    cart = await fill_cart(customer, variant["id"], quantity=1)
+    refused = await complete(customer, cart, "pm_card_declined", "pays with a bad card", expect=402)
+    say.print(f"       refused: {refused['code']}")
+    if await available(customer, variant["sku"]) != before:
+        raise Disappointed("the stock did not come back")
+    if (await customer.read("sees the cart", f"/v1/carts/{cart['id']}"))["status"] != "open":
+        raise Disappointed("the cart is not open")
+    await complete(customer, cart, "pm_card_ok", "pays with another card")
+
+
+async def repeat(say: Console, customer: Shopper, bought: dict[str, Any]) -> None:
+    say.print("\n[bold]The same Idempotency-Key twice: one effect, the same answer[/bold]")
+    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][0]
+    cart = await fill_cart(customer, product["variants"][0]["id"], quantity=1)
+    key = secrets.token_hex(8)
+    first = await complete(customer, cart, "pm_card_ok", "completes a cart", key=key)
+    path, body = f"/v1/carts/{cart['id']}/complete", {"expected_total": cart["total"], "payment_method": "pm_card_ok"}
+    second = await customer.call("sends the request again", "POST", path, body, expect=201, idempotency_key=key)
+    if second.json() != first or second.headers.get("idempotent-replayed") != "true":
+        raise Disappointed("the second answer is not a replay of the first")
+    say.print("       Idempotent-Replayed: true")
+    again = await complete(customer, bought["cart"], "pm_card_ok", "another key on the cart of before")
+    if again["id"] != bought["order"]["id"]:
+        raise Disappointed("one cart became two orders")
+
+
+async def race(say: Console, guest: Shopper) -> None:
+    say.print(f"\n[bold]One in stock, {BUYERS} buyers at the same moment[/bold]")
+    variant = await last_one(guest)
+    carts = []
+    for _ in range(BUYERS):
+        made = (await guest.call("begins a cart", "POST", "/v1/carts", {"currency": "USD"}, expect=201, quiet=True)).json()
+        buyer = guest.holding(cart_token=made["token"])
+        carts.append((buyer, await fill_cart(buyer, variant, quantity=1, cart=made["cart"], quiet=True)))
+    async with asyncio.TaskGroup() as group:
+        tries = [group.create_task(attempt(buyer, cart)) for buyer, cart in carts]
+    outcomes = sorted(task.result() for task in tries)
+    say.print(f"       {outcomes.count(201)} order, {outcomes.count(409)} times not enough in stock")
+    if outcomes != [201] + [409] * (BUYERS - 1):
+        raise Disappointed(f"one unit was sold to {outcomes.count(201)} buyers: {outcomes}")
+
+
+async def last_one(guest: Shopper) -> str:
+    """A new product of which there is a single piece; answers its variant."""
+    admin = next(login for login in seed.LOGINS if login.role == "admin")
+    answer = await guest.call(
+        "the shop's admin logs in", "POST", "/v1/auth/login", {"email": admin.email, "password": admin.password}, expect=200
+    )
+    staff = guest.holding(authorization=f"Bearer {answer.json()['access_token']}")
+    sku = f"LAST-{secrets.token_hex(4).upper()}"
+    price = {"list_price": {"amount": 4900, "currency": "USD"}}
+    body = {"title": "The last oak stool", "slug": sku.lower(), "variants": [{"sku": sku, "prices": [price]}]}
+    product = (await staff.call("adds a product", "POST", "/v1/products", body, expect=201)).json()
+    await staff.call("publishes it", "POST", f"/v1/products/{product['id']}/publish", expect=200)
+    movement = {"kind": "received", "sku": sku, "quantity": 1, "reason": "the last one"}
+    await staff.call("receives one piece", "POST", "/v1/stock_movements", movement, expect=201, idempotency_key=sku)
+    return str(product["variants"][0]["id"])
+
+
+async def fill_cart(
+    shopper: Shopper, variant_id: str, *, quantity: int, cart: dict[str, Any] | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """A cart with everything that completion needs."""
+    if cart is None:
+        begun = await shopper.call("begins a cart", "POST", "/v1/carts", {"currency": "USD"}, expect=201, quiet=quiet)
+        cart = begun.json()["cart"]
+    path = f"/v1/carts/{cart['id']}"
+    details = {"shipping_address": ADDRESS, "email": "guest@example.org"}
+    patched = await shopper.call("says where to", "PATCH", path, details, expect=200, quiet=quiet, if_match=f'"{cart["version"]}"')
+    item = {"variant_id": variant_id, "quantity": quantity}
+    filled = await shopper.call("puts it in", "POST", f"{path}/items", item, expect=201, quiet=quiet)
+    if filled.json()["requirements"] or patched.json()["id"] != cart["id"]:
+        raise Disappointed(f"the cart still needs {filled.json()['requirements']}")
+    return dict(filled.json())
+
+
+async def complete(
+    shopper: Shopper, cart: dict[str, Any], method: str, what: str, *, expect: int = 201, key: str | None = None
+) -> dict[str, Any]:
+    body = {"expected_total": cart["total"], "payment_method": method}
+    path = f"/v1/carts/{cart['id']}/complete"
+    answer = await shopper.call(what, "POST", path, body, expect=expect, idempotency_key=key or secrets.token_hex(8))
+    return dict(answer.json())
+
+
+async def attempt(buyer: Shopper, cart: dict[str, Any]) -> int:
+    """One buyer's completion: 201, or 409 for want of stock."""
+    try:
+        await complete(buyer, cart, "pm_card_ok", "a buyer gets it")
+    except Disappointed as refused:
+        if "insufficient_stock" not in str(refused):
+            raise
+        return 409
+    return 201
+
+
+async def available(shopper: Shopper, sku: str) -> int:
+    levels = await shopper.read("looks at the stock", f"/v1/stock_levels?sku={sku}")
+    return sum(level["available"] for level in levels["data"])
+
+
+async def mail_to(here: Stage, who: str, what: str) -> str:
+    """The text of the mail that mentions `who`, once it lies in the outbox."""
+    found: list[str] = []
+
+    def look() -> bool:
+        for file in sorted(here.outbox.glob("*.eml"), key=lambda path: path.stat().st_mtime):
+            message = message_from_bytes(file.read_bytes(), policy=policy.default)
+            body = message.get_body(("plain",))
+            text = f"{message['to']} {message['subject']}\n{body.get_content() if body else ''}"
+            if who in text:
+                found.append(text)
+        return bool(found)
+
+    await until(look, f"the {what} mail did not arrive")
+    return found[-1]
+
+
+async def until(condition: Callable[[], Any], otherwise: str) -> None:
+    """Poll until `condition` holds; raises Disappointed after a minute."""
+    ends = monotonic() + PATIENCE_S
+    while True:
+        held = condition()
+        if asyncio.iscoroutine(held):
+            held = await held
+        if held:
+            return
+        if monotonic() > ends:
+            raise Disappointed(otherwise)
+        await asyncio.sleep(POLL_S)
+
+
+def stage_of(environment: dict[str, str]) -> Stage:
+    return Stage(environment["TENON_PUBLIC_URL"], Path(environment["TENON_MAIL_URL"].removeprefix("file://")))
+
+
+def ended(server: "subprocess.Popen[bytes]") -> bool:
+    """Raises Disappointed with the server's last words when it has ended."""
+    if server.poll() is None:
+        return False
+    raise Disappointed(f"the server ended: {server.stderr.read().decode()[-2000:] if server.stderr else ''}")
+
+
+async def ready(client: httpx.AsyncClient) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return (await client.get("/health/ready")).status_code == 200
+    return False
