@@ -38,8 +38,16 @@ class Reservations(Protocol):
         """The reservation of this key, locked; a released one without lines is made if there is none, so that the key is used up."""
         ...
 
-    async def lapsed(self, limit: int, skus: Sequence[str] = ()) -> list[Reservation]:
-        """Held ones whose time has passed, locked; those that others have locked are left out. With `skus`: that hold one of these."""
+    async def lapsed(self, limit: int) -> list[Reservation]:
+        """Held ones whose time has passed, locked, the longest lapsed first; those that others have locked are left out."""
+        ...
+
+    async def lapsed_with(self, skus: Sequence[str], limit: int) -> list[str]:
+        """The ids of lapsed ones that hold one of these, not locked."""
+        ...
+
+    async def lock_lapsed(self, reservation_ids: Sequence[str]) -> list[Reservation]:
+        """Waits for whoever has them; those that have not lapsed, or do not any more, are left out."""
         ...
 
     async def advance(self, reservations: Sequence[Reservation], state: State) -> None:

@@ -134,7 +134,10 @@ class ReservationService:
         return await self._with_rescue(attempt)
 
     async def _with_rescue(self, attempt: Attempt[T]) -> T:
-        """When there is too little, try once more with the lapsed holds of these SKUs cleared away in the same transaction."""
+        """When there is too little, try once more with the lapsed holds of these SKUs cleared away in the same transaction.
+
+        Whoever finds that another is clearing them away waits for it: what it does not need is free for the others.
+        """
 
         async def first(work: Work) -> T:
             result, wanted = await attempt(work)
@@ -148,10 +151,10 @@ class ReservationService:
 
         async def second(work: Work) -> T:
             skus = [line.sku for line in msgspec.convert(short.facts["lines"], list[Shortage])]
-            lapsed = await work.reservations.lapsed(RESCUE_AT_ONCE, skus)
+            lapsed = await work.reservations.lapsed_with(skus, RESCUE_AT_ONCE)
             if not lapsed:
                 raise short
-            freed = await _expire(work, lapsed)
+            freed = await _expire(work, await work.reservations.lock_lapsed(lapsed))
             result, wanted = await attempt(work)
             await _shift(work, wanted, freed)
             return result

@@ -11,7 +11,7 @@ from modules.inventory.domain.reservation import HeldLine, Reservation, State
 from shared.domain.page import PageRequest, Slice
 
 
-class LocationView(msgspec.Struct, frozen=True, kw_only=True):
+class LocationView(msgspec.Struct, frozen=True):
     """A place where stock lies. What customers buy is taken from the default one."""
 
     id: str
@@ -21,7 +21,7 @@ class LocationView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class LevelView(msgspec.Struct, frozen=True, kw_only=True):
+class LevelView(msgspec.Struct, frozen=True):
     """`available` is what is on hand and neither allocated to orders nor reserved."""
 
     sku: str
@@ -33,7 +33,7 @@ class LevelView(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class MovementView(msgspec.Struct, frozen=True, kw_only=True):
+class MovementView(msgspec.Struct, frozen=True):
     id: str
     kind: Kind
     sku: str
@@ -46,7 +46,7 @@ class MovementView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class ReservationView(msgspec.Struct, frozen=True, kw_only=True):
+class ReservationView(msgspec.Struct, frozen=True):
     """Stock kept for somebody; a `held` one lapses at `expires_at`."""
 
     id: str
