@@ -1,6 +1,6 @@
 """The composition holds: every provider of every container resolves, and what modules mount is what their cards say."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from dependency_injector import containers, providers
@@ -22,7 +22,7 @@ async def root() -> Root:
     return compose(load(NOWHERE))
 
 
-def named(container: containers.Container, prefix: str = "") -> dict[str, providers.Provider[object]]:
+def named(container: Any, prefix: str = "") -> dict[str, providers.Provider[object]]:
     """Every provider of `container` and of those inside it, by its dotted name."""
     found: dict[str, providers.Provider[object]] = {}
     for name, provider in container.providers.items():
