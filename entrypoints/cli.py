@@ -15,6 +15,7 @@ from entrypoints import dev, docs, schemas, seed
 from entrypoints.cards import cards
 from entrypoints.container import Root, compose
 from entrypoints.home import DEFAULT, Home
+from entrypoints.operate import events, tasks
 from entrypoints.operate_sagas import sagas
 from entrypoints.serving import listening, serve_on
 from entrypoints.worker import work
@@ -153,6 +154,8 @@ def modules() -> None:
     Console().print(table)
 
 
+tenon.add_command(events)
+tenon.add_command(tasks)
 tenon.add_command(sagas)
 
 

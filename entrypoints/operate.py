@@ -1,0 +1,193 @@
+"""`tenon events` and `tenon tasks`: what an operator asks about work that is not done, and what can be done about it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from entrypoints.container import Root, hosted
+from shared.domain.errors import DomainError, NotFound
+from shared.infra.events.desk import CursorDesk, CursorRow
+from shared.infra.tasks.desk import TaskDesk, TaskRow, TaskSheet
+from shared.module import Module
+
+T = TypeVar("T")
+Composed = Callable[[], Root]
+
+STATES: Final = ("ready", "claimed", "blocked", "dead", "done", "discarded")
+LONGEST_ERROR: Final = 100
+WITH_EVENTS: Final = "events"
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice(STATES))
+@click.option("--kind", help="Of an event, `event:` and its subscription.")
+@click.option("--key", help="The id of what it is about.")
+@click.option("--before", metavar="ID", help="Go on after the last one of the page before.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.pass_obj
+def find(composed: Composed, state: str | None, kind: str | None, key: str | None, before: str | None, limit: int) -> None:
+    """The newest first; those that are not done or discarded, unless a state is named."""
+
+    async def ask(module: Module) -> list[TaskRow]:
+        return await _desk(module).list(state=state, kind=kind, key=key, before=before, limit=limit)
+
+    rows = sorted((row for _, found in _each(composed(), ask) for row in found), key=lambda row: row.id, reverse=True)[:limit]
+    table = Table("id", "kind", "key", "state", "tries", "due", "last error")
+    for row in rows:
+        table.add_row(row.id, row.kind, row.key, row.state, str(row.attempts), _time(row.due_at), (row.last_error or "")[:LONGEST_ERROR])
+    Console().print(table)
+    if len(rows) == limit:
+        click.echo(f"There may be more: --before {rows[-1].id}")
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.pass_obj
+def show(composed: Composed, task_id: str) -> None:
+    """Everything known about one, as JSON."""
+
+    async def ask(module: Module) -> TaskSheet:
+        return await _desk(module).show(task_id)
+
+    click.echo(msgspec.json.format(msgspec.json.encode(_the_one(_each(composed(), ask), task_id)), indent=2).decode())
+
+
+@click.command()
+@click.argument("task_id", metavar="[ID]", required=False)
+@click.option("--dead", metavar="KIND", help="All dead ones of this kind, so many at a time.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="With --dead.")
+@click.pass_obj
+def retry(composed: Composed, task_id: str | None, dead: str | None, limit: int) -> None:
+    """Try one again now, or with --dead the oldest dead ones of a kind. Safe to repeat."""
+    if (task_id is None) == (dead is None):
+        raise click.UsageError("name either one ID, or a kind with --dead")
+
+    async def ask(module: Module) -> int:
+        if dead is not None:
+            return await _desk(module).retry_dead(dead, limit=limit)
+        await _desk(module).retry(task_id or "")
+        return 1
+
+    answers = _each(composed(), ask)
+    retried = sum(number for _, number in answers) if dead is not None else _the_one(answers, task_id or "")
+    click.echo(f"{retried} will be tried again as soon as a worker has a place.")
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.option("--reason", required=True, help="Kept with it.")
+@click.option("--by", required=True, help="Who does this.")
+@click.pass_obj
+def discard(composed: Composed, task_id: str, reason: str, by: str) -> None:
+    """Give one up for good. What waits behind it goes on."""
+
+    async def ask(module: Module) -> bool:
+        await _desk(module).discard(task_id, reason=reason, by=by)
+        return True
+
+    _the_one(_each(composed(), ask), task_id)
+    click.echo(f"{task_id} is discarded by {by}: {reason}")
+
+
+COMMON: Final[list[click.Command]] = [find, show, retry, discard]
+
+
+@click.group(WITH_EVENTS, commands=COMMON)
+def events() -> None:
+    """Events and those who hear them: what failed, what to do about it, how far each subscription is."""
+
+
+@click.group(commands=COMMON)
+def tasks() -> None:
+    """Jobs, timers and crons: what waits, what failed, what to do about it."""
+
+
+@events.command()
+@click.pass_obj
+def subscriptions(composed: Composed) -> None:
+    """How far each subscription is, and what it has left behind."""
+
+    async def ask(module: Module) -> list[tuple[CursorRow, int | None]]:
+        desk = CursorDesk(module.database)
+        types = {subscription.id: sorted(subscription.on) for subscription in module.subscriptions}
+        return [(row, await desk.behind(row, types[row.subscription]) if row.subscription in types else None) for row in await desk.all()]
+
+    table = Table("subscription", "hears", "group", "unread", "waiting", "dead", "paused", "last batch")
+    for _, rows in _each(composed(), ask):
+        for row, behind in rows:
+            unread = "not declared any more" if behind is None else str(behind)
+            paused = f"{_time(row.paused_at)} by {row.paused_by}" if row.paused_at else ""
+            numbers = (str(row.shard_group), unread, str(row.waiting), str(row.dead))
+            table.add_row(row.subscription, row.publisher, *numbers, paused, _time(row.updated_at))
+    Console().print(table)
+
+
+@events.command()
+@click.argument("subscription")
+@click.option("--by", required=True, help="Who does this.")
+@click.pass_obj
+def pause(composed: Composed, subscription: str, by: str) -> None:
+    """Let SUBSCRIPTION read no further until it is resumed."""
+
+    async def ask(module: Module) -> bool:
+        await CursorDesk(module.database).pause(subscription, by=by)
+        return True
+
+    _the_one(_each(composed(), ask), subscription)
+    click.echo(f"{subscription} is paused.")
+
+
+@events.command()
+@click.argument("subscription")
+@click.pass_obj
+def resume(composed: Composed, subscription: str) -> None:
+    """Let SUBSCRIPTION read on where it was paused."""
+
+    async def ask(module: Module) -> bool:
+        await CursorDesk(module.database).resume(subscription)
+        return True
+
+    _the_one(_each(composed(), ask), subscription)
+    click.echo(f"{subscription} reads on.")
+
+
+def _desk(module: Module) -> TaskDesk:
+    """For the group whose command runs."""
+    parent = click.get_current_context().parent
+    return TaskDesk(module.database, events=parent is not None and parent.command.name == WITH_EVENTS)
+
+
+def _each(root: Root, ask: Callable[[Module], Awaitable[T]]) -> list[tuple[str, T]]:
+    """The answers of the modules that know the answer, each asked as its own role."""
+
+    async def run() -> list[tuple[str, T]]:
+        answers: list[tuple[str, T]] = []
+        try:
+            for module in hosted(root):
+                try:
+                    answers.append((module.name, await ask(module)))
+                except NotFound:
+                    continue
+                except DomainError as error:
+                    raise click.ClickException(error.detail) from error
+        finally:
+            await root.shared.connections().close()
+        return answers
+
+    return asyncio.run(run())
+
+
+def _the_one(answers: list[tuple[str, T]], what: str) -> T:
+    if not answers:
+        raise click.ClickException(f"there is no {what}")
+    return answers[0][1]
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(timespec="seconds")
