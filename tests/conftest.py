@@ -1,13 +1,17 @@
 """What every test may ask for: real servers, one of each for all workers of a run, and databases on them."""
 
 import os
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.support import databases
+from entrypoints.container import Root
+from entrypoints.process import build_worker
+from shared.infra.config import Settings
+from tests.support import application, databases
 from tests.support.run import Run
 
 if TYPE_CHECKING:
@@ -62,6 +66,63 @@ def valkey_url(run: Run) -> str:
 @pytest.fixture(scope="module")
 async def empty_database(run: Run) -> AsyncIterator[str]:
     """The superuser's URL of an empty database of the test file's own."""
-    name = f"{run.id}_{uuid.uuid4().hex[:12]}"
-    yield await databases.create(run.postgres_url, name)
-    await databases.drop(run.postgres_url, name)
+    async with databases.lent(run) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def template(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with every module's schema, migrated once in the run."""
+    return await application.template(run, tmp_path_factory.getbasetemp().parent / f"{run.id}.lock")
+
+
+@pytest.fixture(scope="module")
+async def settings(run: Run, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
+    """Of an application with a migrated database of the test file's own."""
+    async with databases.lent(run, template) as url:
+        yield application.settings(url, run, tmp_path_factory.mktemp("outbox"))
+
+
+@pytest.fixture
+async def fresh_settings(run: Run, template: str, tmp_path: Path) -> AsyncIterator[Settings]:
+    """Of an application with a migrated database of the test's own."""
+    async with databases.lent(run, template) as url:
+        yield application.settings(url, run, tmp_path)
+
+
+@pytest.fixture(scope="module")
+async def container(settings: Settings) -> AsyncIterator[Root]:
+    """The whole application, without its loops: what they would do is done by `settle`."""
+    async with application.composed(settings) as root:
+        yield root
+
+
+@pytest.fixture
+async def fresh_container(fresh_settings: Settings) -> AsyncIterator[Root]:
+    async with application.composed(fresh_settings) as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+async def client(container: Root) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the application over ASGI, in the loop of the test."""
+    async with application.client(container) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def fresh_client(fresh_container: Root) -> AsyncIterator[httpx.AsyncClient]:
+    async with application.client(fresh_container) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def settle(container: Root) -> Callable[[], Awaitable[None]]:
+    """`await settle()` delivers every event and does every task and saga of `container` that is due."""
+    return build_worker(container).drain
+
+
+@pytest.fixture(scope="module")
+def admin_dsn(settings: Settings) -> str:
+    """The superuser's URL of the database of `settings`, for checks behind the application's back."""
+    return settings.database_url
