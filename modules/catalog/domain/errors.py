@@ -21,7 +21,7 @@ class IllegalTransition(Conflict):
     """The product's status does not allow this step: a draft is published, a draft or a published product is archived, for good."""
 
     code = "illegal_transition"
-    title = "The product does not allow this now"
+    title = "The state does not allow this step"
 
 
 class ProductArchivedAlready(Conflict):

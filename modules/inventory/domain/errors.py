@@ -7,7 +7,7 @@ class IllegalTransition(Conflict):
     """The reservation's state does not allow this step."""
 
     code = "illegal_transition"
-    title = "The reservation does not allow this now"
+    title = "The state does not allow this step"
 
 
 class HoldInvalid(RuleViolated):

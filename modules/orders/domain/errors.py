@@ -78,4 +78,4 @@ class IllegalTransition(Conflict):
     """The order's state does not allow this step."""
 
     code = "illegal_transition"
-    title = "The order does not allow this now"
+    title = "The state does not allow this step"
