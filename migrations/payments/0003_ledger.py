@@ -1,4 +1,7 @@
-"""The books: accounts, transactions and postings, append-only and in balance when a transaction commits."""
+"""The books: accounts, transactions and postings, append-only and in balance when a transaction commits.
+
+Balances are a projection: `ledger_balance` sums the postings before `ledger_closing.through`, the rest is summed when asked.
+"""
 
 from alembic import op
 
@@ -43,14 +46,35 @@ def upgrade() -> None:
             currency text collate "C" not null constraint ledger_posting_currency check (currency ~ '^[A-Z]{3}$'),
             debit bigint not null,
             credit bigint not null,
+            created_at timestamptz not null default now(),
             constraint ledger_posting_one_side check (debit >= 0 and credit >= 0 and (debit = 0) <> (credit = 0))
         )
     """)
     op.execute("create index ledger_posting_by_transaction on ledger_posting (transaction_id)")
-    op.execute("create index ledger_posting_sums on ledger_posting (account, currency) include (debit, credit)")
+    op.execute("create index ledger_posting_recent on ledger_posting (created_at)")
+    op.execute("""
+        create table ledger_balance (
+            account text collate "C" not null constraint ledger_balance_account_fk references ledger_account (code),
+            currency text collate "C" not null,
+            debit bigint not null,
+            credit bigint not null,
+            constraint ledger_balance_pk primary key (account, currency)
+        )
+    """)
+    op.execute("""
+        create table ledger_closing (
+            single boolean not null default true
+                constraint ledger_closing_pk primary key
+                constraint ledger_closing_one check (single),
+            through timestamptz not null default '-infinity'
+        )
+    """)
+    op.execute("insert into ledger_closing default values")
     _keep_in_balance()
     op.execute("grant select, insert on ledger_transaction, ledger_posting to tenon_payments")
     op.execute("grant select on ledger_account to tenon_payments")
+    op.execute("grant select, insert, update on ledger_balance to tenon_payments")
+    op.execute("grant select, update on ledger_closing to tenon_payments")
 
 
 def _keep_in_balance() -> None:
@@ -91,6 +115,6 @@ def _keep_in_balance() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop table ledger_posting, ledger_transaction, ledger_account")
+    op.execute("drop table ledger_closing, ledger_balance, ledger_posting, ledger_transaction, ledger_account")
     op.execute("drop function ledger_check_balance()")
     op.execute("drop function ledger_check_whole()")

@@ -9,7 +9,7 @@ from modules.payments.domain.clearing import Clearing
 from modules.payments.domain.desk import PaymentDesk
 from modules.payments.domain.policy import POLICY
 from modules.payments.domain.service import PaymentsService
-from modules.payments.infra.jobs import every_half_minute, reconciling
+from modules.payments.infra.jobs import kinds, recurring
 from modules.payments.infra.ledger import SqlLedgerQueries
 from modules.payments.infra.queries import SqlPaymentQueries
 from modules.payments.infra.test_provider import ScriptedProvider, own_unit
@@ -42,7 +42,7 @@ class PaymentsContainer(containers.DeclarativeContainer):
 
     sender = providers.Singleton(WebhookSender, provider, notices, clearing, shared.clock)
     webhooks = providers.Singleton(WebhookSender.task, sender)
-    reconcile = providers.Singleton(reconciling, clearing)
+    crons = providers.Singleton(recurring, clearing, ledger)
 
     module = providers.Singleton(
         Module,
@@ -53,6 +53,6 @@ class PaymentsContainer(containers.DeclarativeContainer):
         use_cases=providers.Dict(payments=desk, ledger=ledger, clearing=clearing, challenges=provider),
         policy=POLICY,
         publishes=PUBLISHES,
-        tasks=providers.List(webhooks, reconcile),
-        crons=providers.List(providers.Singleton(every_half_minute, reconcile)),
+        tasks=providers.Singleton(kinds, crons, webhooks),
+        crons=crons,
     )

@@ -9,11 +9,13 @@ import pytest
 from modules.payments.container import PaymentsContainer
 from shared.api.wiring import build_app
 from shared.container import SharedContainer
+from shared.domain.context import Context, begin
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.secrets import Secret, role_password
 from shared.infra.worker import Worker
+from tests.payments.till import Till
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +49,18 @@ async def admin(empty_database: str, wired: PaymentsContainer) -> AsyncIterator[
 @pytest.fixture
 async def payments(wired: PaymentsContainer, admin: Connection) -> PaymentsContainer:
     """With no payment made yet."""
-    await admin.execute(
-        "truncate payment_intent, authorization_key, attempt, ledger_transaction, ledger_posting, test_provider_ledger, event, task, inbox,"
-        " idempotency_key"
-    )
+    await admin.execute("""
+        truncate payment_intent, authorization_key, attempt, ledger_transaction, ledger_posting, ledger_balance, test_provider_ledger,
+            event, task, inbox, idempotency_key;
+        update ledger_closing set through = '-infinity'
+    """)
     return wired
+
+
+@pytest.fixture
+def till(payments: PaymentsContainer, admin: Connection) -> Till:
+    begin(Context())
+    return Till(payments, admin)
 
 
 @pytest.fixture

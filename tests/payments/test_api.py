@@ -65,7 +65,7 @@ async def test_a_payment_is_made_and_given_back_and_the_books_agree(manager: Sta
     assert trial["balanced"] is True
     balances = {account["account"]: account["balance"]["amount"] for account in trial["accounts"]}
     assert balances == {"authorizations": 0, "authorizations_offset": 0, "customer_payments": 750, "provider_receivable": 750}
-    assert (await manager.get("/v1/ledger/accounts")).json() == trial["accounts"]
+    assert (await manager.get("/v1/ledger/accounts")).json() == {"data": trial["accounts"]}
 
 
 async def test_a_declined_card_is_an_answer_and_another_one_may_be_tried(manager: Staff):

@@ -2,73 +2,22 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
-import asyncpg
 import pytest
 
-from modules.payments.container import PaymentsContainer
 from modules.payments.domain.attempt import News, Outcome
 from modules.payments.domain.clearing import Clearing
 from modules.payments.domain.errors import CaptureTooLarge, IllegalPaymentTransition, RefundTooLarge, SignatureInvalid
 from modules.payments.domain.ports import Notice
-from modules.payments.infra import queries, store
 from modules.payments.infra.test_webhooks import SignedNotices
-from modules.payments.public import Authorization, CaptureRefused, PaymentPending, PaymentVoided
+from modules.payments.public import CaptureRefused, PaymentPending, PaymentVoided
 from shared.domain.clock import SystemClock
-from shared.domain.context import Context, begin, current
+from shared.domain.context import current
 from shared.domain.guard import OutboundInTransaction
 from shared.domain.money import Money
 from shared.domain.page import PageRequest
-from shared.infra.db.connections import Connection
 from shared.infra.worker import Worker
-
-AMOUNT = Money(1000, "USD")
-
-
-class Till:
-    """The facade, with less to type, and what a test looks at."""
-
-    def __init__(self, container: PaymentsContainer, admin: Connection) -> None:
-        self.facade = container.facade()
-        self.container = container
-        self.admin = admin
-
-    async def authorize(self, card: str = "pm_card_ok", key: str = "k") -> Authorization:
-        answer: Authorization = await self.facade.authorize(key, "ord_1", AMOUNT, card)
-        return answer
-
-    async def insist(self, card: str, key: str = "k", tries: int = 5) -> Authorization:
-        """Repeat with the same key while it is pending."""
-        for _ in range(tries):
-            try:
-                return await self.authorize(card, key)
-            except PaymentPending:
-                continue
-        raise AssertionError("still pending")
-
-    async def captured(self, card: str = "pm_card_ok") -> str:
-        """The id of a payment that is captured in full."""
-        intent_id = (await self.authorize(card)).intent_id
-        await self.facade.capture("c", intent_id, AMOUNT)
-        return intent_id
-
-    async def count(self, query: str) -> Any:
-        return await self.admin.fetchval(query)
-
-    async def events(self) -> list[str]:
-        return [row["type"].removeprefix("payments.") for row in await self.admin.fetch("select type from event order by id")]
-
-    async def balances(self) -> dict[str, int]:
-        trial = await self.container.ledger().trial_balance()
-        assert trial.balanced
-        return {account.account: account.balance.amount for account in trial.accounts}
-
-
-@pytest.fixture
-def till(payments: PaymentsContainer, admin: Connection) -> Till:
-    begin(Context())
-    return Till(payments, admin)
+from tests.payments.till import AMOUNT, Till
 
 
 async def test_fifty_parallel_authorisations_of_one_key_have_one_effect(till: Till):
@@ -330,103 +279,3 @@ async def test_an_illegal_step_leaves_no_event(till: Till):
     with pytest.raises(IllegalPaymentTransition):
         await till.facade.capture("c2", intent_id, AMOUNT)
     assert await till.events() == before
-
-
-class TestTheBooks:
-    """What the database itself refuses."""
-
-    @pytest.fixture
-    async def clerk(self, till: Till, empty_database: str):
-        """A connection with the rights of the runtime role."""
-        connection = await asyncpg.connect(empty_database, server_settings={"search_path": "payments"})
-        await connection.execute("set role tenon_payments")
-        yield connection
-        await connection.close()
-
-    @pytest.mark.parametrize(
-        "legs", [[("provider_receivable", 100, 0)], [("provider_receivable", 100, 0), ("customer_payments", 0, 99)], []]
-    )
-    async def test_a_transaction_out_of_balance_is_not_committed(self, clerk: Connection, legs: list[tuple[str, int, int]]):
-        await clerk.execute("begin")
-        await clerk.execute("insert into ledger_transaction (id, source, source_id, kind) values ('ltx_1', 'attempt', 'att_1', 'captured')")
-        for leg in legs:
-            await clerk.execute(
-                "insert into ledger_posting (transaction_id, account, currency, debit, credit) values ('ltx_1', $1, 'USD', $2, $3)", *leg
-            )
-        with pytest.raises(asyncpg.CheckViolationError, match="ledger transaction ltx_1"):
-            await clerk.execute("commit")
-
-    async def test_balance_is_kept_in_each_currency_by_itself(self, clerk: Connection):
-        await clerk.execute("begin")
-        await clerk.execute("insert into ledger_transaction (id, source, source_id, kind) values ('ltx_1', 'attempt', 'att_1', 'captured')")
-        await clerk.execute(
-            "insert into ledger_posting (transaction_id, account, currency, debit, credit) values"
-            " ('ltx_1', 'provider_receivable', 'USD', 100, 0), ('ltx_1', 'customer_payments', 'EUR', 0, 100)"
-        )
-        with pytest.raises(asyncpg.CheckViolationError, match="out of balance"):
-            await clerk.execute("commit")
-
-    async def test_a_posting_added_later_does_not_unbalance_an_old_transaction(self, till: Till, clerk: Connection):
-        await till.authorize()
-        with pytest.raises(asyncpg.CheckViolationError, match="out of balance"):
-            await clerk.execute(
-                "insert into ledger_posting (transaction_id, account, currency, debit, credit)"
-                " select id, 'authorizations', 'USD', 1, 0 from ledger_transaction"
-            )
-
-    @pytest.mark.parametrize("table", ["ledger_transaction", "ledger_posting", "ledger_account"])
-    @pytest.mark.parametrize("change", ["update {} set {} = null", "delete from {}", "truncate {}"])
-    async def test_what_is_written_stays_written(self, till: Till, clerk: Connection, table: str, change: str):
-        await till.authorize()
-        column = "currency" if table == "ledger_posting" else "created_at"
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await clerk.execute(change.format(table, column))
-
-    async def test_nothing_is_booked_twice(self, till: Till, clerk: Connection):
-        await till.authorize()
-        with pytest.raises(asyncpg.UniqueViolationError):
-            await clerk.execute(
-                "insert into ledger_transaction (id, source, source_id, kind)"
-                " select 'ltx_2', source, source_id, kind from ledger_transaction"
-            )
-
-
-async def test_lists_are_walked_by_keyset_newest_first(till: Till):
-    for n in range(5):
-        await till.authorize(key=f"k{n}")
-    desk = till.container.desk()
-    seen, request = [], PageRequest(limit=2)
-    while True:
-        page = await desk.find(request, "ord_1")
-        seen += [view.id for view in page.items]
-        if page.next is None:
-            break
-        request = PageRequest(limit=2, after=page.next)
-    assert seen == sorted(seen, reverse=True)
-    assert len(seen) == 5
-    assert [view.id for view in (await desk.find(PageRequest(), None)).items] == seen
-
-
-@pytest.mark.parametrize(
-    ("index", "query", "arguments"),
-    [
-        ("payment_intent_pk", queries.INTENTS, (21, "pin_5")),
-        ("payment_intent_by_reference", queries.INTENTS_OF, (21, "pin_5", "r7")),
-        ("attempt_refunds", queries.REFUNDS, (21, "rfd_5")),
-        ("attempt_open", store.CLAIM_STUCK, (120.0, 20.0)),
-    ],
-)
-async def test_lists_and_the_reconciler_walk_their_index_on_large_tables(till: Till, index: str, query: str, arguments: tuple[object, ...]):
-    await till.admin.execute("""
-        insert into payment_intent (id, reference, amount, currency, status)
-        select 'pin_' || n, 'r' || n % 500, 1, 'USD', 'created' from generate_series(1, 20000) n;
-        insert into attempt (id, intent_id, operation, amount, currency, reason, status, claimed_until)
-        select 'rfd_' || n, 'pin_' || n, case when n % 50 = 0 then 'refund' else 'capture' end, 1, 'USD', case when n % 50 = 0 then 'x' end,
-            case when n % 1000 = 0 then 'unknown' else 'succeeded' end, now() - interval '1 hour'
-        from generate_series(1, 20000) n;
-        analyze payment_intent, attempt;
-        set plan_cache_mode = force_generic_plan
-    """)
-    plan = "\n".join(row[0] for row in await till.admin.fetch(f"explain {query}", *arguments))
-    assert index in plan
-    assert "Seq Scan" not in plan

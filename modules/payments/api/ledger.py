@@ -4,7 +4,7 @@ from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from modules.payments.domain.views import AccountView, LedgerQueries, TransactionView, TrialBalance
+from modules.payments.domain.views import Accounts, LedgerQueries, TransactionView, TrialBalance
 from shared.api.answers import Reply, ok
 from shared.api.paging import Page, Paging
 from shared.api.routes import get
@@ -16,7 +16,7 @@ class Ledger(Controller):
     tags = ("ledger",)
 
     @get("/accounts", operation="listLedgerAccounts")
-    async def accounts(self, ledger: NamedDependency[LedgerQueries]) -> Reply[list[AccountView]]:
+    async def accounts(self, ledger: NamedDependency[LedgerQueries]) -> Reply[Accounts]:
         """Every account with its sums and balance, per currency."""
         return ok(await ledger.accounts())
 

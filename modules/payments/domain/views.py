@@ -50,6 +50,12 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     balance: Money
 
 
+class Accounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The chart of accounts is short: it is one page."""
+
+    data: list[AccountView]
+
+
 class PostingView(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     debit: Money
@@ -100,7 +106,7 @@ class PaymentQueries(Protocol):
 
 
 class LedgerQueries(Protocol):
-    async def accounts(self) -> list[AccountView]: ...
+    async def accounts(self) -> Accounts: ...
 
     async def transactions(self, page: PageRequest, source_id: str | None) -> Slice[TransactionView]:
         """Newest first."""

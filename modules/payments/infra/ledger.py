@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 from modules.payments.domain.ledger import Transaction
-from modules.payments.domain.views import AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
+from modules.payments.domain.views import Accounts, AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
 from modules.payments.infra.queries import before
 from shared.domain.money import Money
 from shared.domain.page import PageRequest, Slice, cut
@@ -12,14 +12,32 @@ from shared.infra.db.database import Database
 from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
 
+SETTLED_S: Final = 3600.0
+"""A posting carries the time at which its transaction began; the timeouts of the role let none live for nearly so long."""
+
 _TRANSACTION: Final = ("text", "text", "text", "text", "text")
 _POSTING: Final = ("text", "text", "text", "bigint", "bigint")
 
-# ledger_posting_sums, index only
+# What is closed is summed already; ledger_posting_recent finds the rest.
 _ACCOUNTS: Final = """
 select a.code, a.kind, a.normal_side, p.currency, sum(p.debit)::bigint as debit, sum(p.credit)::bigint as credit
-from ledger_account a join ledger_posting p on p.account = a.code
+from ledger_account a join (
+    select account, currency, debit, credit from ledger_balance
+    union all
+    select account, currency, debit, credit from ledger_posting where created_at >= (select through from ledger_closing)
+) p on p.account = a.code
 group by a.code, p.currency order by a.code, p.currency
+"""
+_CLOSE: Final = """
+with closing as (
+    select through as since, now() - make_interval(secs => $1) as until from ledger_closing for update
+), closed as (
+    insert into ledger_balance as b (account, currency, debit, credit)
+    select account, currency, sum(debit), sum(credit) from ledger_posting, closing where created_at >= since and created_at < until
+    group by account, currency
+    on conflict (account, currency) do update set debit = b.debit + excluded.debit, credit = b.credit + excluded.credit
+)
+update ledger_closing set through = until from closing where until > since
 """
 _TRANSACTIONS: Final = """
 select id, source, source_id, kind, reverses, created_at from ledger_transaction
@@ -53,19 +71,23 @@ class SqlLedger:
 
 
 class SqlLedgerQueries:
-    """Implements LedgerQueries."""
+    """Implements LedgerQueries, and keeps the balances that they read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accounts(self) -> list[AccountView]:
-        return [_account(row) for row in await self._database.fetch(_ACCOUNTS)]
+    async def accounts(self) -> Accounts:
+        return Accounts(data=[_account(row) for row in await self._database.fetch(_ACCOUNTS)])
 
     async def trial_balance(self) -> TrialBalance:
-        accounts = await self.accounts()
+        accounts = (await self.accounts()).data
         currencies = sorted({account.debit.currency for account in accounts})
         totals = [_total(accounts, currency) for currency in currencies]
         return TrialBalance(balanced=all(total.debit == total.credit for total in totals), accounts=accounts, totals=totals)
+
+    async def close(self, settled_s: float = SETTLED_S) -> None:
+        """Sum what nobody can add to any more into the balances, so that reading them never costs the whole history."""
+        await self._database.fetch(_CLOSE, settled_s)
 
     async def transactions(self, page: PageRequest, source_id: str | None) -> Slice[TransactionView]:
         async with self._database.snapshot() as reader:

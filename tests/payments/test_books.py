@@ -1,0 +1,144 @@
+"""The books and the lists on Postgres: what the database itself refuses, what balances cost, which index a list walks."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from modules.payments.infra import queries, store
+from shared.domain.page import PageRequest
+from shared.infra.db.connections import Connection
+from tests.payments.till import AMOUNT, Till
+
+
+@pytest.fixture
+async def clerk(till: Till, empty_database: str):
+    """A connection with the rights of the runtime role."""
+    connection = await asyncpg.connect(empty_database, server_settings={"search_path": "payments"})
+    await connection.execute("set role tenon_payments")
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("legs", [[("provider_receivable", 100, 0)], [("provider_receivable", 100, 0), ("customer_payments", 0, 99)], []])
+async def test_a_transaction_out_of_balance_is_not_committed(clerk: Connection, legs: list[tuple[str, int, int]]):
+    await clerk.execute("begin")
+    await clerk.execute("insert into ledger_transaction (id, source, source_id, kind) values ('ltx_1', 'attempt', 'att_1', 'captured')")
+    for leg in legs:
+        await clerk.execute(
+            "insert into ledger_posting (transaction_id, account, currency, debit, credit) values ('ltx_1', $1, 'USD', $2, $3)", *leg
+        )
+    with pytest.raises(asyncpg.CheckViolationError, match="ledger transaction ltx_1"):
+        await clerk.execute("commit")
+
+
+async def test_balance_is_kept_in_each_currency_by_itself(clerk: Connection):
+    await clerk.execute("begin")
+    await clerk.execute("insert into ledger_transaction (id, source, source_id, kind) values ('ltx_1', 'attempt', 'att_1', 'captured')")
+    await clerk.execute(
+        "insert into ledger_posting (transaction_id, account, currency, debit, credit) values"
+        " ('ltx_1', 'provider_receivable', 'USD', 100, 0), ('ltx_1', 'customer_payments', 'EUR', 0, 100)"
+    )
+    with pytest.raises(asyncpg.CheckViolationError, match="out of balance"):
+        await clerk.execute("commit")
+
+
+async def test_a_posting_added_later_does_not_unbalance_an_old_transaction(till: Till, clerk: Connection):
+    await till.authorize()
+    with pytest.raises(asyncpg.CheckViolationError, match="out of balance"):
+        await clerk.execute(
+            "insert into ledger_posting (transaction_id, account, currency, debit, credit)"
+            " select id, 'authorizations', 'USD', 1, 0 from ledger_transaction"
+        )
+
+
+@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_posting", "ledger_account"])
+@pytest.mark.parametrize("change", ["update {} set {} = null", "delete from {}", "truncate {}"])
+async def test_what_is_written_stays_written(till: Till, clerk: Connection, table: str, change: str):
+    await till.authorize()
+    column = "currency" if table == "ledger_posting" else "created_at"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await clerk.execute(change.format(table, column))
+
+
+async def test_nothing_is_booked_twice(till: Till, clerk: Connection):
+    await till.authorize()
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await clerk.execute(
+            "insert into ledger_transaction (id, source, source_id, kind) select 'ltx_2', source, source_id, kind from ledger_transaction"
+        )
+
+
+async def test_closing_the_books_changes_no_balance_and_leaves_less_to_sum(till: Till):
+    await till.captured()
+    before, ledger = await till.balances(), till.container.ledger()
+    for _ in range(2):
+        await ledger.close(settled_s=0.0)
+        assert await till.balances() == before
+    assert await till.count("select count(*) from ledger_posting where created_at >= (select through from ledger_closing)") == 0
+    await till.authorize(key="k2")
+    assert (await till.balances())["authorizations"] == before["authorizations"] + AMOUNT.amount
+
+
+async def test_what_might_still_be_added_to_is_not_closed(till: Till):
+    await till.authorize()
+    await till.container.ledger().close()
+    assert await till.count("select count(*) from ledger_balance") == 0
+
+
+async def test_several_closings_at_once_count_everything_once(till: Till):
+    await till.captured()
+    before = await till.balances()
+    await asyncio.gather(*(till.container.ledger().close(settled_s=0.0) for _ in range(8)))
+    assert await till.balances() == before
+
+
+async def test_the_balances_can_be_rebuilt_from_the_postings(till: Till):
+    await till.captured()
+    before, ledger = await till.balances(), till.container.ledger()
+    await ledger.close(settled_s=0.0)
+    await till.admin.execute("delete from ledger_balance; update ledger_closing set through = '-infinity'")
+    assert await till.balances() == before
+    await ledger.close(settled_s=0.0)
+    assert await till.balances() == before
+
+
+async def test_lists_are_walked_by_keyset_newest_first(till: Till):
+    for n in range(5):
+        await till.authorize(key=f"k{n}")
+    desk = till.container.desk()
+    seen, request = [], PageRequest(limit=2)
+    while True:
+        page = await desk.find(request, "ord_1")
+        seen += [view.id for view in page.items]
+        if page.next is None:
+            break
+        request = PageRequest(limit=2, after=page.next)
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == 5
+    assert [view.id for view in (await desk.find(PageRequest(), None)).items] == seen
+
+
+@pytest.mark.parametrize(
+    ("index", "query", "arguments"),
+    [
+        ("payment_intent_pk", queries.INTENTS, (21, "pin_5")),
+        ("payment_intent_by_reference", queries.INTENTS_OF, (21, "pin_5", "r7")),
+        ("attempt_refunds", queries.REFUNDS, (21, "rfd_5")),
+        ("attempt_open", store.CLAIM_STUCK, (120.0, 20.0)),
+    ],
+)
+async def test_lists_and_the_reconciler_walk_their_index_on_large_tables(till: Till, index: str, query: str, arguments: tuple[object, ...]):
+    await till.admin.execute("""
+        insert into payment_intent (id, reference, amount, currency, status)
+        select 'pin_' || n, 'r' || n % 500, 1, 'USD', 'created' from generate_series(1, 20000) n;
+        insert into attempt (id, intent_id, operation, amount, currency, reason, status, claimed_until)
+        select 'rfd_' || n, 'pin_' || n, case when n % 50 = 0 then 'refund' else 'capture' end, 1, 'USD', case when n % 50 = 0 then 'x' end,
+            case when n % 1000 = 0 then 'unknown' else 'succeeded' end, now() - interval '1 hour'
+        from generate_series(1, 20000) n;
+        analyze payment_intent, attempt;
+        set plan_cache_mode = force_generic_plan
+    """)
+    plan = "\n".join(row[0] for row in await till.admin.fetch(f"explain {query}", *arguments))
+    assert index in plan
+    assert "Seq Scan" not in plan
