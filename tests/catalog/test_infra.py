@@ -305,7 +305,7 @@ async def test_two_moves_that_would_make_a_cycle_together_do_not(shop: Shop) -> 
         assert sorted(isinstance(end, CategoryCycle) for end in ends) == [False, True]
 
 
-async def test_the_runtime_role_deletes_nothing(shop: Shop, catalog_url: str) -> None:
+async def test_the_runtime_role_deletes_nothing(shop: Shop) -> None:
     for table in ("product", "variant", "price", "category"):
         assert not await shop.admin.fetchval("select has_table_privilege('tenon_catalog', $1, 'delete')", f"catalog.{table}")
     with pytest.raises(asyncpg.CheckViolationError):

@@ -1,23 +1,27 @@
-"""The inventory on a real database of the test file's own."""
+"""The inventory alone, on a real database of the test file's own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import asyncpg
+import httpx
 import pytest
+from dependency_injector import providers
 
+from modules.inventory.container import InventoryContainer
 from modules.inventory.domain.level import Level
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.stock import StockService
 from modules.inventory.domain.views import LocationView
-from modules.inventory.infra.queries import SqlInventoryQueries
-from modules.inventory.infra.work import SqlWork
-from modules.inventory.public import PUBLISHES
+from shared.api.wiring import build_app
+from shared.container import SharedContainer
 from shared.domain.page import PageRequest
-from shared.infra.db.connections import Connection, Connections, connector
-from shared.infra.db.database import Database
+from shared.infra.config import Settings
+from shared.infra.db.connections import Connection, Connections
 from shared.infra.db.migrate import ModuleSchema, migrate
-from shared.infra.db.transact import Transact
+from shared.infra.secrets import Secret, role_password
+from tests.support.application import SECRET
+from tests.support.tokens import bearer
 
 
 @dataclass(frozen=True)
@@ -81,24 +85,44 @@ class Store:
         assert wrong == []
 
 
-def password_of(role: str) -> str:
-    return f"password of {role}"
-
-
 @pytest.fixture(scope="module")
-async def inventory_url(empty_database: str) -> str:
-    await migrate(empty_database, [ModuleSchema("inventory")], password_of)
-    return empty_database
+async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[InventoryContainer]:
+    settings = Settings(
+        environment="test",
+        database_url=empty_database,
+        db_secret=Secret(SECRET),
+        secret=Secret(SECRET),
+        redis_url=valkey_url,
+        public_url="http://test",
+        mail_url="file:///nowhere",
+    )
+    await migrate(empty_database, [ModuleSchema("inventory")], role_password(settings.db_secret))
+    shared = SharedContainer(settings=settings)
+    shared.connections.override(providers.Singleton(Connections, shared.connect, wait_s=20))
+    yield InventoryContainer(shared=shared)
+    await shared.connections().close()
 
 
 @pytest.fixture
-async def store(inventory_url: str) -> AsyncIterator[Store]:
-    admin = await asyncpg.connect(inventory_url, server_settings={"search_path": "inventory"})
+async def store(empty_database: str, wired: InventoryContainer) -> AsyncIterator[Store]:
+    """With nothing in it but the default location."""
+    admin = await asyncpg.connect(empty_database, server_settings={"search_path": "inventory"})
     await admin.execute("truncate stock_level, stock_movement, reservation, reservation_line, event")
-    connections = Connections(connector(inventory_url, password_of), wait_s=20)
-    database = Database(connections, "inventory")
-    transact = Transact(database, SqlWork, events=PUBLISHES)
-    queries = SqlInventoryQueries(database)
-    yield Store(ReservationService(transact, queries), StockService(transact, queries), connections, admin)
-    await connections.close()
+    await admin.execute("delete from stock_location where not is_default")
+    yield Store(wired.reservations(), wired.stock(), wired.shared.connections(), admin)
     await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def client(wired: InventoryContainer) -> AsyncIterator[httpx.AsyncClient]:
+    """The API with the routes of the inventory alone."""
+    shared = wired.shared
+    app = build_app([wired.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="http://test")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def manager(wired: InventoryContainer) -> dict[str, str]:
+    return bearer(wired, ["manager"])

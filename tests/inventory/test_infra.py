@@ -340,7 +340,7 @@ async def test_levels_are_walked_by_pages(store: Store) -> None:
         assert after is None
 
 
-async def test_the_database_itself_refuses_to_oversell_and_to_rewrite_a_movement(store: Store, inventory_url: str) -> None:
+async def test_the_database_itself_refuses_to_oversell_and_to_rewrite_a_movement(store: Store) -> None:
     await store.receive(A=1)
     with pytest.raises(asyncpg.CheckViolationError):
         await store.admin.execute("update stock_level set reserved = 2 where sku = 'A'")

@@ -1,6 +1,7 @@
 """The use cases of products."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from modules.catalog.domain.errors import PriceMissing
 from modules.catalog.domain.ports import Work
@@ -15,6 +16,7 @@ from modules.catalog.domain.views import (
     Sort,
     VariantView,
     product_view,
+    variant_view,
 )
 from modules.catalog.public import NO_QUANTITIES, Offer
 from shared.domain.clock import Clock
@@ -23,6 +25,8 @@ from shared.domain.events import Event
 from shared.domain.money import exponent
 from shared.domain.page import PageRequest, Slice
 from shared.domain.work import Transact
+
+T = TypeVar("T")
 
 
 class CatalogService:
@@ -61,27 +65,21 @@ class CatalogService:
         return await self._transact(work)
 
     async def update_product(self, product_id: str, changes: ProductChanges, *, expected_version: int | None) -> ProductView:
-        return await self._change(
-            lambda work: work.products.get(product_id),
-            lambda product: [product.revise(changes, self._clock.now())],
-            expected_version,
-        )
+        return await self._change_product(product_id, lambda product: product.revise(changes, self._clock.now()), expected_version)
 
     async def publish_product(self, product_id: str, *, expected_version: int | None = None) -> ProductView:
-        return await self._change(
-            lambda work: work.products.get(product_id), lambda product: [product.publish(self._clock.now())], expected_version
-        )
+        return await self._change_product(product_id, lambda product: product.publish(self._clock.now()), expected_version)
 
     async def archive_product(self, product_id: str, *, expected_version: int | None = None) -> ProductView:
-        return await self._change(
-            lambda work: work.products.get(product_id), lambda product: [product.archive(self._clock.now())], expected_version
-        )
+        return await self._change_product(product_id, lambda product: product.archive(self._clock.now()), expected_version)
 
     async def create_variant(self, product_id: str, new: NewVariant, *, expected_version: int | None = None) -> VariantView:
-        view = await self._change(
-            lambda work: work.products.get(product_id), lambda product: product.add_variant(new, self._clock.now()), expected_version
+        return await self._change(
+            lambda work: work.products.get(product_id),
+            lambda product: product.add_variant(new, self._clock.now()),
+            expected_version,
+            lambda product: variant_view(product, product.variants[-1].id),
         )
-        return view.variants[-1]
 
     async def update_variant(self, variant_id: str, changes: VariantChanges, *, expected_version: int | None) -> VariantView:
         return await self._change_variant(
@@ -141,23 +139,33 @@ class CatalogService:
 
         return [offer(row) for row in await self._queries.offers(variant_ids, currency)]
 
+    async def _change_product(self, product_id: str, change: Callable[[Product], Event], expected: int | None) -> ProductView:
+        return await self._change(lambda work: work.products.get(product_id), lambda product: [change(product)], expected, product_view)
+
     async def _change_variant(self, variant_id: str, change: Callable[[Product], Event], expected: int | None) -> VariantView:
-        view = await self._change(lambda work: work.products.of_variant(variant_id), lambda product: [change(product)], expected)
-        return next(variant for variant in view.variants if variant.id == variant_id)
+        return await self._change(
+            lambda work: work.products.of_variant(variant_id),
+            lambda product: [change(product)],
+            expected,
+            lambda product: variant_view(product, variant_id),
+        )
 
     async def _change(
         self,
         find: Callable[[Work], Awaitable[Product]],
         change: Callable[[Product], list[Event]],
         expected_version: int | None,
-    ) -> ProductView:
-        async def work(work: Work) -> ProductView:
+        answer: Callable[[Product], T],
+    ) -> T:
+        """What the transaction returns is what a repeated request is answered with, so the view is made inside it."""
+
+        async def work(work: Work) -> T:
             product = await find(work)
             product.expect(expected_version)
             events = change(product)
             await work.products.save(product)
             for event in events:
                 work.record(event, version=product.version)
-            return product_view(product)
+            return answer(product)
 
         return await self._transact(work)

@@ -41,13 +41,15 @@ class ReservationService:
         self._queries = queries
 
     async def reserve(self, key: str, lines: Sequence[Line], ttl_s: int) -> Hold:
-        reservation = await self._hold(new_id("rsv"), key, lines, ttl_s)
-        return Hold(key=key, reservation_id=reservation.id, expires_at=reservation.expires_at)
+        def hold(reservation: Reservation) -> Hold:
+            return Hold(key=key, reservation_id=reservation.id, expires_at=reservation.expires_at)
+
+        return await self._hold(new_id("rsv"), key, lines, ttl_s, hold)
 
     async def create(self, lines: Sequence[Line], ttl_s: int) -> ReservationView:
         """A reservation that nobody has named: its id is its key."""
         reservation_id = new_id("rsv")
-        return reservation_view(await self._hold(reservation_id, reservation_id, lines, ttl_s))
+        return await self._hold(reservation_id, reservation_id, lines, ttl_s, reservation_view)
 
     async def release(self, key: str) -> None:
         async def work(work: Work) -> None:
@@ -116,20 +118,20 @@ class ReservationService:
         known = await self._queries.available(skus)
         return {sku: known.get(sku, 0) for sku in skus}
 
-    async def _hold(self, reservation_id: str, key: str, lines: Sequence[Line], ttl_s: int) -> Reservation:
+    async def _hold(self, reservation_id: str, key: str, lines: Sequence[Line], ttl_s: int, answer: Callable[[Reservation], T]) -> T:
         wanted = lines_of(lines)
         check_ttl(ttl_s)
 
-        async def attempt(work: Work) -> tuple[Reservation, list[Shift]]:
+        async def attempt(work: Work) -> tuple[T, list[Shift]]:
             reservation, fresh = await work.reservations.claim(reservation_id, key, wanted, ttl_s)
             if fresh:
                 _tell_held(work, reservation)
-                return reservation, reservation.take()
+                return answer(reservation), reservation.take()
             if reservation.claimed_again(wanted) == "committed" or (reservation.state == "held" and not reservation.due):
-                return reservation, []
+                return answer(reservation), []
             renewed = await work.reservations.renew(reservation, ttl_s)
             _tell_held(work, renewed)
-            return renewed, [] if reservation.state == "held" else reservation.take()
+            return answer(renewed), [] if reservation.state == "held" else reservation.take()
 
         return await self._with_rescue(attempt)
 
