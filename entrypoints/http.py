@@ -29,7 +29,11 @@ def create_app(root: Root, *, with_worker: bool = False) -> Litestar:
             deadline_s=settings.request_seconds,
             development=settings.environment == "development",
         ),
-        checks=[*(database(module) for module in modules), Check("redis", root.shared.redis().ping, essential=False)],
+        checks=[
+            *(database(module) for module in modules),
+            *(Check(f"{module.name}:{name}", probe, essential=False) for module in modules for name, probe in module.checks.items()),
+            Check("redis", root.shared.redis().ping, essential=False),
+        ],
         lifespan=[lambda: running(root, with_worker=with_worker)],
     )
 

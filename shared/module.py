@@ -1,6 +1,6 @@
 """Everything mountable about a module in one value. A module's container.py builds it; the root only collects."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,8 @@ from shared.infra.tasks.kind import Cron, TaskKind
 class Module:
     """`work` builds the module's own unit of work (its domain/ports.py) on the chassis' one.
 
-    `use_cases` maps the parameter names that its route handlers use to the objects they receive.
+    `use_cases` maps the parameter names that its route handlers use to the objects they receive. `checks` are probes by name
+    that raise when something of the module is not as it should be: readiness then says degraded.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Module:
     tasks: Sequence[TaskKind[Any]] = ()
     crons: Sequence[Cron] = ()
     sagas: Sequence[Saga[Any, Any]] = ()
+    checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

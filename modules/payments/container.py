@@ -9,6 +9,7 @@ from modules.payments.domain.clearing import Clearing
 from modules.payments.domain.desk import PaymentDesk
 from modules.payments.domain.policy import POLICY
 from modules.payments.domain.service import PaymentsService
+from modules.payments.infra.balance_check import BalanceCheck
 from modules.payments.infra.jobs import kinds, recurring
 from modules.payments.infra.ledger import SqlLedgerQueries
 from modules.payments.infra.queries import SqlPaymentQueries
@@ -55,4 +56,5 @@ class PaymentsContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         tasks=providers.Singleton(kinds, crons, webhooks),
         crons=crons,
+        checks=providers.Dict(trial_balance=providers.Singleton(BalanceCheck, ledger)),
     )

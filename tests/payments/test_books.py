@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from modules.payments.infra import queries, store
+from modules.payments.infra.balance_check import BalanceCheck, OutOfBalance
 from shared.domain.page import PageRequest
 from shared.infra.db.connections import Connection
 from tests.payments.till import AMOUNT, Till
@@ -78,6 +79,17 @@ async def test_closing_the_books_changes_no_balance_and_leaves_less_to_sum(till:
     assert await till.count("select count(*) from ledger_posting where created_at >= (select through from ledger_closing)") == 0
     await till.authorize(key="k2")
     assert (await till.balances())["authorizations"] == before["authorizations"] + AMOUNT.amount
+
+
+async def test_books_out_of_balance_are_a_failing_health_check(till: Till):
+    await till.captured()
+    check = BalanceCheck(till.container.ledger())
+    await check()
+    await till.admin.execute("alter table ledger_posting disable trigger all; update ledger_posting set debit = debit + 1 where debit > 0")
+    await till.admin.execute("alter table ledger_posting enable trigger all")
+    await check()
+    with pytest.raises(OutOfBalance, match=r"debit 30\.03 USD, credit 30\.00 USD"):
+        await BalanceCheck(till.container.ledger())()
 
 
 async def test_what_might_still_be_added_to_is_not_closed(till: Till):
