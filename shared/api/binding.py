@@ -18,6 +18,7 @@ from litestar.enums import ParamType
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import BodyKwarg, ParameterKwarg
 
+from shared.api import headers
 from shared.api.faults import NUL, fault_of
 from shared.api.options import OPT_SIGNER
 from shared.api.paging import Cursor, Limit, Paging
@@ -59,7 +60,7 @@ class Binding:
 
     def __post_init__(self) -> None:
         self._query = {p.name: p for p in self.parameters if p.place == "query"}
-        self._headers = {p.name.lower(): p for p in self.parameters if p.place == "header"}
+        self._headers = {p.name.lower().encode(): p for p in self.parameters if p.place == "header"}
         fields = [_struct_field(p) for p in self.parameters]
         self._shape = msgspec.defstruct("Parameters", fields, kw_only=True) if fields else None
 
@@ -70,7 +71,7 @@ class Binding:
         arguments: dict[str, Any] = {}
         try:
             if self.body:
-                arguments["data"] = self.body.decode(body, request.headers.get("content-type"))
+                arguments["data"] = self.body.decode(body, headers.value(request, b"content-type"))
             if self._shape is not None:
                 arguments |= msgspec.structs.asdict(msgspec.convert(values, self._shape, strict=False))
         except msgspec.ValidationError as error:
@@ -94,7 +95,7 @@ class Binding:
         if scope["query_string"]:
             self._read_query(scope["query_string"], values, faults)
         for name, parameter in self._headers.items():
-            if (sent := request.headers.getall(name, [])) and len(sent) == 1:
+            if (sent := headers.values(request, name)) and len(sent) == 1:
                 values[parameter.field] = sent[0]
             elif sent:
                 faults.append(Fault(code="repeated", detail="sent more than once", parameter=parameter.name))

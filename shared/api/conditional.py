@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request
 
+from shared.api import headers
 from shared.api.refusals import Fault, InvalidRequest
 from shared.domain.errors import PreconditionMissing
 
@@ -21,10 +22,10 @@ def if_match(request: Request[Any, Any, Any]) -> int | None:
 
     A weak or foreign tag matches no row (strong comparison): the use case then raises StaleVersion, as for any old one.
     """
-    header = request.headers.get("if-match")
-    if header is None or header.strip() == "*":
+    sent = headers.value(request, b"if-match")
+    if sent is None or sent.strip() == "*":
         return None
-    tag = header.strip()
+    tag = sent.strip()
     if "," in tag:
         raise InvalidRequest([Fault(code="wrong_format", detail="send one entity tag", parameter="If-Match")])
     match = _TAG.match(tag)
@@ -32,7 +33,7 @@ def if_match(request: Request[Any, Any, Any]) -> int | None:
 
 
 def require_if_match(request: Request[Any, Any, Any]) -> None:
-    if "if-match" not in request.headers:
+    if headers.value(request, b"if-match") is None:
         raise PreconditionMissing("send If-Match with the ETag of what you have read")
 
 

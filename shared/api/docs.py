@@ -10,12 +10,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from shared.api.conditional import not_modified
+from shared.api.headers import value
 from shared.api.wire import JSON, Outgoing
 
 _BUNDLE: Final = Path(__file__).parent / "scalar" / "standalone.js"
 _START: Final = """
 Scalar.createApiReference('#reference', {
-  url: '/openapi.json', withDefaultFonts: false, hideClientButton: true, telemetry: false, proxyUrl: '', showDeveloperTools: 'never'
+  url: '/openapi.json', withDefaultFonts: false, hideClientButton: true, telemetry: false, showDeveloperTools: 'never',
+  agent: {disabled: true}
 })
 """
 
@@ -29,7 +31,7 @@ def documentation_routes(document: bytes) -> list[HTTPRouteHandler]:
     @HTTPRouteHandler("/openapi.json", http_method=["GET", "HEAD"], status_code=200)
     async def openapi(request: Request[Any, Any, Any]) -> ASGIApp:
         headers = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
-        if not_modified(request.headers.get("if-none-match", ""), tag):
+        if not_modified(value(request, b"if-none-match") or "", tag):
             return Outgoing(304, headers, b"")
         return Outgoing(200, [*headers, JSON], document)
 

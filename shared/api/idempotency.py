@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from litestar import Request
 
+from shared.api import headers
 from shared.api.answers import Reply
 from shared.api.options import OPT_OPERATION, OPT_PROBLEMS
 from shared.api.problems import ProblemWriter
@@ -30,19 +31,21 @@ _KEEP_DAYS: Final[dict[Mode, int]] = {"never": 0, "optional": 1, "required": 30}
 async def once(
     request: Request[Any, Any, Any],
     work: Coroutine[Any, Any, V],
-    render: Callable[[V], Reply[T] | DomainError],
+    render: Callable[[V], Reply[T]],
     *,
     outcome: type | None = None,
 ) -> Reply[T]:
     """Await the use case and render what it returns; with an Idempotency-Key, do so once and replay the answer afterwards.
 
-    `render` may return an error for an outcome that was committed and is a refusal all the same, such as a declined card.
+    `render` may raise for an outcome that was committed and is a refusal all the same, such as a declined card: it is kept too.
     `outcome` is the type that a flow's saga stores at its end, which `render` must then also take.
     """
 
     def rendered(view: V) -> Reply[T]:
-        reply = render(view)
-        return problem_reply(reply, request) if isinstance(reply, DomainError) else reply
+        try:
+            return render(view)
+        except DomainError as refusal:
+            return _kept(refusal, request)
 
     try:
         named = await _named(request, rendered, outcome)
@@ -59,8 +62,8 @@ async def once(
         current_once.reset(token)
 
 
-def problem_reply(error: DomainError, request: Request[Any, Any, Any]) -> Reply[Any]:
-    """A refusal as a reply that can be kept and sent again."""
+def _kept(error: DomainError, request: Request[Any, Any, Any]) -> Reply[Any]:
+    """A refusal as a reply that can be sent again."""
     writer: ProblemWriter = request.route_handler.opt[OPT_PROBLEMS]
     problem = writer.write(error, instance=request.scope["path"], trace_id=current().trace_id)
     return Reply(problem.status, problem.body, tuple((name.decode(), value.decode()) for name, value in problem.headers))
@@ -77,31 +80,17 @@ async def _named(request: Request[Any, Any, Any], render: Callable[[Any], Reply[
         fingerprint.update(len(part).to_bytes(4, "big"))
         fingerprint.update(part)
     name = f"{principal.scope} {scope['method']} {scope['path_template']}"
-    return Once(name, key, fingerprint.digest(), _with_refusals(request, render), outcome, _KEEP_DAYS[mode])
-
-
-def _with_refusals(request: Request[Any, Any, Any], render: Callable[[Any], Reply[Any]]) -> Callable[[Any], Reply[Any]]:
-    """A committed refusal, such as a declined payment, is an answer too: `render` raises it, and it is kept as its problem."""
-
-    def stored(result: Any) -> Reply[Any]:
-        try:
-            return render(result)
-        except DomainError as refusal:
-            writer: ProblemWriter = request.route_handler.opt[OPT_PROBLEMS]
-            problem = writer.write(refusal, instance=request.scope["path"], trace_id=current().trace_id)
-            return Reply(problem.status, problem.body, tuple((name.decode(), value.decode()) for name, value in problem.headers))
-
-    return stored
+    return Once(name, key, fingerprint.digest(), render, outcome, _KEEP_DAYS[mode])
 
 
 def read_key(request: Request[Any, Any, Any]) -> str | None:
     """The key that was sent; raises InvalidRequest unless it is 1 to 255 visible ASCII characters, sent once."""
-    sent = request.headers.getall(HEADER.lower(), [])
+    sent = headers.values(request, HEADER.lower().encode())
     if not sent:
         return None
     if len(sent) > 1 or not _KEY.match(sent[0]):
         raise InvalidRequest([Fault(code="wrong_format", detail="send one key of 1 to 255 visible ASCII characters", parameter=HEADER)])
-    return str(sent[0])
+    return sent[0]
 
 
 def require_key(request: Request[Any, Any, Any]) -> None:

@@ -30,7 +30,7 @@ class Mounted:
     rule: Rule
 
 
-def describe(mounted: Sequence[Mounted], public_url: str) -> bytes:
+def describe(mounted: Sequence[Mounted], public_url: str, contact: str) -> bytes:
     """The whole document as JSON."""
     schemas = Schemas(_types(mounted))
     paths: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,7 @@ def describe(mounted: Sequence[Mounted], public_url: str) -> bytes:
             "version": versioning.CURRENT,
             "summary": "A commerce backend",
             "description": _INTRODUCTION,
-            "contact": {"name": "The operators of this server", "url": public_url},
+            "contact": {"name": "The operators of this server", "url": public_url, "email": contact},
             "license": {"name": "Proprietary", "url": public_url},
         },
         "servers": [{"url": public_url.rstrip("/")}],
@@ -152,14 +152,19 @@ def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
         "name": parameter.name,
         "in": parameter.place,
         "required": parameter.required,
+        "description": parameter.description or _described(schemas.of(parameter.shape), parameter.name),
         "schema": schemas.of(parameter.shape),
         "example": example_of(parameter.shape),
     }
-    if parameter.description:
-        described["description"] = parameter.description
     if not parameter.required and parameter.default is not None:
         described["schema"] = {**described["schema"], "default": msgspec.to_builtins(parameter.default)}
     return described
+
+
+def _described(schema: Mapping[str, Any], name: str) -> str:
+    """What the type says of itself, at any place of a union; else the name, in words."""
+    found = (each.get("description") for each in (schema, *schema.get("anyOf", ())))
+    return next((description for description in found if description), name.replace("_", " ").capitalize())
 
 
 def _header_parameters(operation: Operation) -> Iterator[dict[str, Any]]:

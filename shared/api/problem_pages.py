@@ -1,7 +1,7 @@
 """A page for every problem type, at the address that the problem's `type` names, and an index of all."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from inspect import cleandoc
@@ -26,10 +26,10 @@ _POLICY: Final = (
 )
 
 
-def problem_routes(kinds: Mapping[str, type[DomainError]]) -> list[HTTPRouteHandler]:
-    """`GET /problems` and `GET /problems/{code}`, rendered once."""
-    pages = {code: _page(kind) for code, kind in kinds.items()}
-    contents = _index(kinds)
+def problem_routes(kinds: Mapping[str, Sequence[type[DomainError]]]) -> list[HTTPRouteHandler]:
+    """`GET /problems` and `GET /problems/{code}`, rendered once. Classes that share a code share its page."""
+    pages = {code: _page(sharing) for code, sharing in kinds.items()}
+    contents = _index({code: sharing[0] for code, sharing in kinds.items()})
 
     @HTTPRouteHandler("/problems", http_method=["GET", "HEAD"], status_code=200)
     async def index() -> ASGIApp:
@@ -48,8 +48,10 @@ def _html(body: bytes) -> Outgoing:
     return Outgoing(200, [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", _POLICY.encode())], body)
 
 
-def _page(kind: type[DomainError]) -> bytes:
-    paragraphs = "".join(f"<p>{escape(part)}</p>" for part in cleandoc(kind.__doc__ or kind.title).split("\n\n"))
+def _page(sharing: Sequence[type[DomainError]]) -> bytes:
+    kind = sharing[0]
+    texts = dict.fromkeys(part for each in sharing for part in cleandoc(each.__doc__ or each.title).split("\n\n"))
+    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
     again = "The same request may be sent again later." if kind.retryable else "The same request will be refused again."
     return _document(
         kind.title,

@@ -114,17 +114,19 @@ def from_framework(status: int, headers: Mapping[str, str]) -> DomainError:
     return InternalError("something unexpected happened; it was logged under the trace_id")
 
 
-def catalogue(declared: Iterable[type[DomainError]]) -> dict[str, type[DomainError]]:
+def catalogue(declared: Iterable[type[DomainError]]) -> dict[str, list[type[DomainError]]]:
     """Every problem type by its code: those of the product, and the `declared` ones.
 
     One code means one thing: two modules may each have a class for it, if title and status are the same.
     """
-    kinds: dict[str, type[DomainError]] = {}
+    kinds: dict[str, list[type[DomainError]]] = {}
     ours = (kind for kind in _descendants(DomainError) if kind.__module__.startswith(("shared.", "modules.")))
     for kind in dict.fromkeys((*ours, *declared)):
         if "code" not in vars(kind):
             continue
-        known = kinds.setdefault(kind.code, kind)
+        sharing = kinds.setdefault(kind.code, [])
+        sharing.append(kind)
+        known = sharing[0]
         if (known.title, status_of(known)) != (kind.title, status_of(kind)):
             raise ValueError(
                 f"{known.__module__}.{known.__qualname__} has the code {kind.code} too, as {kind.__module__}.{kind.__qualname__}"

@@ -7,13 +7,13 @@ import msgspec
 from shared.domain.errors import DomainError, Unavailable
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One thing wrong with a request: in its body (`pointer`, a JSON pointer) or in a `parameter` of query, path or headers."""
 
     code: str
     detail: str
-    pointer: str | None = None
-    parameter: str | None = None
+    pointer: str | msgspec.UnsetType = msgspec.UNSET
+    parameter: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Refusal(DomainError):

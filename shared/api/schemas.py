@@ -35,6 +35,8 @@ def _ecma(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     written = {name: _ecma(part) for name, part in node.items()}
+    if "default" in written and written["default"] is None:
+        del written["default"]  # says no more than that the field is not required, and some readers stumble over it
     if isinstance(pattern := written.get("pattern"), str):
         written["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
     if isinstance(reference := written.get("$ref"), str):

@@ -7,6 +7,7 @@ from litestar.types import Receive, Scope, Send
 
 from shared.api.answers import Reply
 from shared.api.conditional import not_modified
+from shared.api.headers import value
 
 READS: Final = ("GET", "HEAD")
 JSON: Final = (b"content-type", b"application/json")
@@ -32,10 +33,10 @@ class Outgoing:
 
 def outgoing(reply: Reply[Any], request: Request[Any, Any, Any]) -> Outgoing:
     """The reply as it is sent: 304 without a body when the client's If-None-Match names its entity tag."""
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    headers = [(name.lower().encode(), text.encode("latin-1")) for name, text in reply.headers]
     if reply.status == 200 and reply.revalidates and request.method in READS:
-        tag = next((value for name, value in reply.headers if name == "ETag"), None)
-        known = request.headers.get("if-none-match") if tag else None
+        tag = next((text for name, text in reply.headers if name == "ETag"), None)
+        known = value(request, b"if-none-match") if tag else None
         if tag and known and not_modified(known, tag):
             return Outgoing(304, headers, b"")
     if reply.body and not any(name == b"content-type" for name, _ in headers):

@@ -72,12 +72,16 @@ def build_app(
     authenticator: Authenticator,
     signer: Signing,
     public_url: str,
+    contact: str = "operators@example.org",
     options: EdgeOptions | None = None,
     checks: Sequence[Check] = (),
     lifespan: Sequence[Lifespan] = (),
     lifecycle: Lifecycle | None = None,
 ) -> Litestar:
-    """The application of these modules. `lifespan` is entered in order before the first request, and left in reverse."""
+    """The application of these modules. `contact` is the operators' e-mail address, for the documentation.
+
+    The steps of `lifespan` are entered in order before the first request, and left in reverse after the last.
+    """
     lifecycle = lifecycle or Lifecycle()
     health = HealthService(lifecycle, checks)
     parts = [*modules, Part(name="operations", controllers=[HealthRoutes], use_cases={"health": health}, policy=POLICY)]
@@ -95,7 +99,7 @@ def build_app(
     mounted = list(_complete(app, {part.name: part for part in parts}, carried))
     _check_operations(mounted, parts)
     kinds = catalogue(kind for each in mounted for kind in each.operation.errors)
-    for handler in (*documentation_routes(describe(mounted, public_url)), *problem_routes(kinds)):
+    for handler in (*documentation_routes(describe(mounted, public_url, contact)), *problem_routes(kinds)):
         app.register(handler)
     app.asgi_handler = Edge(app.asgi_handler, authenticator, problems, options or EdgeOptions(), _methods(app))
     return app

@@ -3,7 +3,6 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
@@ -16,7 +15,7 @@ from shared.domain.context import current
 REDACTED: Final = "[redacted]"
 
 _SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|authorization|cookie|credential|pepper|signature|private_?key|api_?key|idempotency_?key|card_?number|cvc",
+    r"passw|passphrase|secret|token|authorization|cookie|credential|pepper|signature|private[_-]?key|api[_-]?key|idempotency[_-]?key|card[_-]?number|cvc",
     re.IGNORECASE,
 )
 _QUIET: Final = {
@@ -74,7 +73,7 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for name, value in event.items():
         if is_secret(name):
             event[name] = REDACTED
-        elif isinstance(value, (Mapping, list, tuple)):
+        elif isinstance(value, (dict, list, tuple)):
             event[name] = _cleaned(value)
     return event
 
@@ -85,7 +84,7 @@ def is_secret(name: str) -> bool:
 
 
 def _cleaned(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: REDACTED if is_secret(str(name)) else _cleaned(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_cleaned(part) for part in value]

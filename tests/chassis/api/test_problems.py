@@ -115,6 +115,7 @@ def test_one_code_means_one_thing() -> None:
         """A second class with the first one's code."""
 
         code = "test_slug_taken"
+        title = "Something else"
 
     with pytest.raises(ValueError, match="test_slug_taken"):
         catalogue([SlugTaken, AnotherSlugTaken])

@@ -23,7 +23,7 @@ from shared.api.routes import delete, get, patch, post, put
 from shared.api.types import Email, Id, Money, Quantity, Slug, Title
 from shared.api.wiring import build_app
 from shared.domain.context import Principal, current
-from shared.domain.errors import Busy, Conflict, Declined, DomainError, NotFound, RuleViolated, StaleVersion, Unauthenticated
+from shared.domain.errors import Busy, Conflict, Declined, NotFound, RuleViolated, StaleVersion, Unauthenticated
 from shared.domain.ids import new_id
 from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once
 from shared.domain.once import once as current_once
@@ -221,9 +221,9 @@ class ShelfRoutes(Controller):
     ) -> Reply[Shelf | Waiting]:
         """Fill a shelf."""
 
-        def render(result: Shelf | Waiting | CardDeclined) -> Reply[Shelf | Waiting] | DomainError:
+        def render(result: Shelf | Waiting | CardDeclined) -> Reply[Shelf | Waiting]:
             if isinstance(result, CardDeclined):
-                return result
+                raise result
             if isinstance(result, Waiting):
                 return accepted(result, f"/v1/operations/{result.saga_id}")
             return created("/v1/shelves")(result)
