@@ -24,7 +24,7 @@ run: $(READY) ## Serve the shop on 127.0.0.1:8000 (PORT=), with a database, a Re
 
 .PHONY: demo
 demo: $(READY) ## Buy something over HTTP and tell the story, on the running server or on one of its own
-	@exec $(BIN)/tenon demo --port $(PORT) $(ARGS)
+	@exec $(BIN)/tenon demo $(ARGS)
 
 .PHONY: migrate
 migrate: $(READY) ## Bring the database of TENON_MIGRATION_URL up to date

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from entrypoints import dev, docs, schemas, seed
+from entrypoints import demo, dev, docs, schemas, seed
 from entrypoints.cards import cards
 from entrypoints.container import Root, compose
 from entrypoints.home import DEFAULT, Home
@@ -64,6 +64,18 @@ def worker() -> None:
 def develop(port: int, home: Path, with_parent: bool) -> None:
     """Serve everything on this machine, with servers and demo data of its own."""
     dev.develop(Home(home), port, config.process_environment(), with_parent=with_parent)
+
+
+@tenon.command("demo")
+def tell_the_story() -> None:
+    """Buy something over HTTP, call by call, on the system that is served here or on one of its own."""
+    sys.exit(demo.main())
+
+
+@tenon.command("demo")
+def play() -> None:
+    """Buy something over HTTP and tell the story, on the running system or on one of its own."""
+    sys.exit(demo.main())
 
 
 @tenon.command("seed")

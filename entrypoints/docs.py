@@ -20,6 +20,7 @@ NOWHERE: Final = {
     "TENON_SECRET": "of no use",
     "TENON_REDIS_URL": "redis://127.0.0.1",
     "TENON_MAIL_URL": "file:///",
+    "TENON_LOG_LEVEL": "error",
 }
 """Settings of an application that is only described."""
 

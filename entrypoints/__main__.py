@@ -1,0 +1,5 @@
+"""`python -m entrypoints` is `tenon`."""
+
+from entrypoints.cli import main
+
+main()
