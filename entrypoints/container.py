@@ -1,11 +1,11 @@
 """The composition root: the only file that sees every module, two lines for each."""
 
 from dependency_injector import containers, providers
-from modules.inventory.container import InventoryContainer
-from modules.notifications.container import NotificationsContainer
 
 from modules.catalog.container import CatalogContainer
 from modules.identity.container import IdentityContainer
+from modules.inventory.container import InventoryContainer
+from modules.notifications.container import NotificationsContainer
 from modules.orders.container import OrdersContainer
 from modules.payments.container import PaymentsContainer
 from shared.container import SharedContainer

@@ -71,7 +71,7 @@ async def stage() -> AsyncIterator[Stage]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="tenon-demo-") as folder:
-        Path(folder).chmod(0o711)  # Postgres may have to run as another account
+        Path(folder).chmod(0o711)  # noqa: ASYNC240 - Postgres may have to run as another account
         command = [str(Path(sys.executable).with_name("tenon")), "dev", "--with-parent", "--home", folder, "--port", str(port)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:  # noqa: ASYNC220 - our own command
             try:
