@@ -41,6 +41,8 @@ class Chain:
     def downgrade_sql(self, current: str, to: str = NOTHING) -> str:
         output = StringIO()
         command.downgrade(self._config(output), f"{current}:{to}", sql=True)
+        if to == NOTHING:
+            output.write(f"drop table {self.module}.alembic_version;\n")  # Alembic makes it, and leaves it
         return output.getvalue()
 
     def _config(self, output: StringIO | None = None) -> Config:

@@ -206,7 +206,7 @@ async def test_what_was_granted_to_a_task_at_the_moment_of_its_cancellation_is_p
     await asyncio.sleep(0)
 
     holder._may_go.set()
-    while not connections._waiters[0].role == "b":  # granted, and not yet resumed
+    while connections._waiters[0].role != "b":  # granted, and not yet resumed
         await asyncio.sleep(0)
     cancelled.task.cancel()
     await next_one.has.wait()

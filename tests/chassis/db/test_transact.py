@@ -12,7 +12,6 @@ from shared.domain.context import Context, Principal, begin
 from shared.domain.errors import Conflict
 from shared.domain.guard import OutboundInTransaction, SecondConnection, outbound
 from shared.infra.db.errors import NotCommitted, constraint
-from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import Unregistered
 from shared.infra.events.log import shard_of
 from tests.chassis.db.till import ERRAND, TASK, Account, Errand, Moved, Undeclared, move, transact_of
@@ -317,7 +316,7 @@ async def test_who_listens_for_commits_hears_what_was_recorded_and_cannot_break_
 
 
 async def test_the_ids_of_one_accounts_events_are_in_the_order_of_its_commits(database, admin):
-    transact: Transact = transact_of(database)
+    transact = transact_of(database)
 
     await asyncio.gather(*(transact(lambda unit: move(unit, "a", 1)) for _ in range(60)))
 
