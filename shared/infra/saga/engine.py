@@ -126,21 +126,20 @@ class SagaEngine:
     async def _drive(self, instance: Instance, patience: Patience) -> Asleep | Underway | None:
         """Step by step until the end (None), a halt, or the end of patience. What fails here stays in the row, and is tried again."""
         try:
+            halt: Asleep | Underway | None = None
             if instance.orphaned and instance.attempts >= Saga.RETRIES_BEFORE_STUCK:
-                return await self._put_off(instance, RuntimeError("whoever ran this step ended without a word"), patience)
-            while instance.outcome is None:
-                if not patience.left:
-                    await self._release(instance)
-                    return Underway()
-                halt = await self._advance(instance, patience)
-                if halt is not None:
-                    return halt
+                halt = await self._put_off(instance, RuntimeError("whoever ran this step ended without a word"), patience)
+            while halt is None and instance.outcome is None:
+                if patience.left:
+                    halt = await self._advance(instance, patience)
+                else:
+                    halt = await self._release(instance)
         except LostClaim:
             return Underway()
         except Exception:
             log.exception("saga_interrupted", saga_id=instance.id, saga=instance.saga.name)
             return Underway()
-        return None
+        return halt
 
     async def _advance(self, instance: Instance, patience: Patience) -> Asleep | Underway | None:
         step = instance.step
@@ -191,9 +190,14 @@ class SagaEngine:
             data = await _function(instance, step)(instance.data, call)
         await self._move(instance, instance.advanced(step, data, self._timing.claim))
 
-    async def _release(self, instance: Instance) -> None:
+    async def _release(self, instance: Instance) -> Underway:
         """Let a worker go on at once."""
         await self._move(instance, instance.released())
+        self._ring(instance)
+        return Underway()
+
+    def _ring(self, instance: Instance) -> None:
+        """It is due: tell the workers, as a transaction does that wakes it."""
         self._database.committed(Recorded(wakes=[instance.id]))
 
     async def _turn_back(self, instance: Instance, failure: Failure, *, refused: bool) -> None:
@@ -209,8 +213,10 @@ class SagaEngine:
         if left <= 0 and self._may_give_up(instance):
             await self._turn_back(instance, Failure("timed_out", "what it waited for did not happen in time"), refused=False)
             return None
-        recheck = waiting.recheck.total_seconds()
+        recheck, seen = waiting.recheck.total_seconds(), instance.wakes
         await self._move(instance, instance.asleep(waiting.state, min(recheck, left) if left > 0 else recheck))
+        if instance.wakes > seen:
+            self._ring(instance)
         return Asleep(waiting.state)
 
     async def _put_off(self, instance: Instance, error: Exception, patience: Patience) -> Underway | None:

@@ -243,6 +243,16 @@ async def test_a_step_that_kills_its_owner_again_and_again_is_stuck_instead_of_r
         assert (await Story.of(shop, "poison")).calls == {}
 
 
+async def test_a_step_that_kills_its_owners_before_the_pivot_is_undone_when_its_time_is_up(shop_url):
+    async with Shop(shop_url, give_up_after=timedelta(0)) as shop:
+        saga_id = await shop.begin("poisoned early")
+        await shop.database.fetch("update saga set attempts = $2, position = 1 where id = $1", saga_id, Saga.RETRIES_BEFORE_STUCK)
+        await shop.lapse()
+        await shop.engine.recover()
+        story = await Story.of(shop, "poisoned early")
+    assert (story.state, story.live) == ("failed", [])
+
+
 async def test_an_instance_stays_on_the_version_that_it_began_with(shop_url):
     async def other(work: Work, state: Purchase) -> Purchase:
         await work.note(state.id, "version 2")
