@@ -56,9 +56,10 @@ async def play(say: Console) -> None:
         guest = Shopper(client, say)
         customer = await sign_up(say, guest, here)
         order = await buy(say, customer, here)
-        await decline(say, customer)
+        staff = await admin(say, guest)
+        await decline(say, customer, staff)
         await repeat(say, customer, order)
-        await race(say, guest)
+        await race(say, guest, staff)
 
 
 @contextlib.asynccontextmanager
@@ -114,15 +115,23 @@ async def buy(say: Console, customer: Shopper, here: Stage) -> dict[str, Any]:
     return {"order": order, "cart": cart}
 
 
-async def decline(say: Console, customer: Shopper) -> None:
+async def admin(say: Console, guest: Shopper) -> Shopper:
+    say.print("\n[bold]The shop's admin logs in, to look behind the counter[/bold]")
+    who = next(login for login in seed.LOGINS if login.role == "admin")
+    body = {"email": who.email, "password": who.password}
+    answer = await guest.call("logs in", "POST", "/v1/auth/login", body, expect=200)
+    return guest.holding(authorization=f"Bearer {answer.json()['access_token']}")
+
+
+async def decline(say: Console, customer: Shopper, staff: Shopper) -> None:
     say.print("\n[bold]A card is declined: the stock comes back, the cart stays open, a second card succeeds[/bold]")
     product = (await customer.read("browses", "/v1/products?limit=20"))["data"][1]
     variant = product["variants"][0]
-    before = await available(customer, variant["sku"])
+    before = await available(staff, variant["sku"])
     cart = await fill_cart(customer, variant["id"], quantity=1)
     refused = await complete(customer, cart, "pm_card_declined", "pays with a bad card", expect=402)
     say.print(f"       refused: {refused['code']}")
-    if await available(customer, variant["sku"]) != before:
+    if await available(staff, variant["sku"]) != before:
         raise Disappointed("the stock did not come back")
     if (await customer.read("sees the cart", f"/v1/carts/{cart['id']}"))["status"] != "open":
         raise Disappointed("the cart is not open")
@@ -145,9 +154,9 @@ async def repeat(say: Console, customer: Shopper, bought: dict[str, Any]) -> Non
         raise Disappointed("one cart became two orders")
 
 
-async def race(say: Console, guest: Shopper) -> None:
+async def race(say: Console, guest: Shopper, staff: Shopper) -> None:
     say.print(f"\n[bold]One in stock, {BUYERS} buyers at the same moment[/bold]")
-    variant = await last_one(guest)
+    variant = await last_one(staff)
     carts = []
     for _ in range(BUYERS):
         made = (await guest.call("begins a cart", "POST", "/v1/carts", {"currency": "USD"}, expect=201, quiet=True)).json()
@@ -161,13 +170,8 @@ async def race(say: Console, guest: Shopper) -> None:
         raise Disappointed(f"one unit was sold to {outcomes.count(201)} buyers: {outcomes}")
 
 
-async def last_one(guest: Shopper) -> str:
+async def last_one(staff: Shopper) -> str:
     """A new product of which there is a single piece; answers its variant."""
-    admin = next(login for login in seed.LOGINS if login.role == "admin")
-    answer = await guest.call(
-        "the shop's admin logs in", "POST", "/v1/auth/login", {"email": admin.email, "password": admin.password}, expect=200
-    )
-    staff = guest.holding(authorization=f"Bearer {answer.json()['access_token']}")
     sku = f"LAST-{secrets.token_hex(4).upper()}"
     price = {"list_price": {"amount": 4900, "currency": "USD"}}
     body = {"title": "The last oak stool", "slug": sku.lower(), "variants": [{"sku": sku, "prices": [price]}]}
@@ -207,7 +211,7 @@ async def complete(
 async def attempt(buyer: Shopper, cart: dict[str, Any]) -> int:
     """One buyer's completion: 201, or 409 for want of stock."""
     try:
-        await complete(buyer, cart, "pm_card_ok", "a buyer gets it")
+        await complete(buyer, cart, "pm_card_ok", "a buyer tries")
     except Disappointed as refused:
         if "insufficient_stock" not in str(refused):
             raise
