@@ -14,9 +14,7 @@ from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.secrets import Secret, role_password
-
-SECRET = "well known, and of tests only: k2Jd8sLq0vNz"
-"""The one of tests/support/application.py: runtime roles are the cluster's, and their passwords derive from it."""
+from tests.support.application import SECRET
 
 
 @pytest.fixture(scope="module")
