@@ -116,7 +116,7 @@ async def test_while_wires_are_cut_all_the_time_every_answer_is_true(proxy, admi
         while not crowd.done():
             if proxy.cut is None:
                 proxy.cut = "after" if proxy.cuts % 2 else "before"
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # the pace of the story, between two looks
         await crowd
 
     assert acknowledged + refused == 128

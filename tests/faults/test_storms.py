@@ -41,7 +41,7 @@ async def test_hundreds_of_random_cancellations_tear_nothing_and_leave_nothing_o
         for _ in range(40):
             tasks = [asyncio.create_task(transact(transfer)) for _ in range(15)]
             for _ in tasks:
-                await asyncio.sleep(random.random() * 0.002)
+                await asyncio.sleep(random.random() * 0.002)  # the pace of the storm
                 if random.random() < 0.8:
                     random.choice(tasks).cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -92,7 +92,7 @@ async def test_while_sessions_are_ended_all_the_time_what_was_acknowledged_is_co
         ended = 0
         while not crowd.done():
             ended += len(await admin.fetch(f"select pg_terminate_backend(pid) from ({victims}) victim"))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # the pace of the storm
         await crowd
 
     assert ended > 20
