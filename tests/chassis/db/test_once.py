@@ -11,6 +11,7 @@ import pytest
 
 from shared.domain.errors import Declined
 from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once, Pending, once
+from shared.infra.db import once as idempotency
 from shared.infra.db.once import AnswerTooLarge, purge
 from tests.chassis.db.till import ERRAND, Errand, Result, move
 
@@ -179,3 +180,24 @@ async def test_a_kept_answer_cannot_be_changed_by_the_module(database, transact)
     await asked(transact, add_five)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await database.fetch("update idempotency_key set status = 200")
+
+
+async def test_a_commit_between_the_first_look_and_the_lock_is_seen(transact, admin, monkeypatch):
+    """The second request looks, then waits at a gate until the first has committed, then gets the lock: its snapshot is too old."""
+    gate = 42
+    gated = idempotency._CLAIM.replace("(values (1)) as one", f"(select pg_advisory_xact_lock({gate})) as gate")
+    assert gated != idempotency._CLAIM
+    waiting = f"select count(*) from pg_locks where locktype = 'advisory' and objid = {gate} and not granted"
+
+    await admin.execute(f"select pg_advisory_lock({gate})")
+    with monkeypatch.context() as patched:
+        patched.setattr(idempotency, "_CLAIM", gated)
+        second = asyncio.create_task(asked(transact, add_five))
+        while not await admin.fetchval(waiting):
+            await asyncio.sleep(0.001)
+    await asked(transact, add_five)
+    await admin.execute(f"select pg_advisory_unlock({gate})")
+
+    with pytest.raises(AlreadyDone):
+        await second
+    assert await admin.fetchval("select balance from account where id = 'a'") == 105
