@@ -43,6 +43,11 @@ _KEEPER = """
 create table heard (seq bigint generated always as identity, subscription text, key text, version bigint, event_id text, headers text);
 grant select, insert on heard to tenon_keeper;
 """
+_EMPTY = """
+select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
+truncate maker.event, maker.subscriber, maker.task, maker.thing, keeper.event, keeper.cursor, keeper.task, keeper.heard restart identity;
+update keeper.cluster_identity set system_identifier = (select system_identifier from pg_control_system());
+"""
 _SUBSCRIBE = "insert into keeper.cursor (subscription, publisher, consumed) values ($1, 'maker', '1:1:') on conflict do nothing"
 _CHANGE = "insert into thing values ($1, 1) on conflict (id) do update set version = thing.version + 1 returning version"
 
@@ -102,6 +107,15 @@ async def lay_out(url: str) -> None:
                 await connection.execute(schema.UP.replace("{role}", f"tenon_{name}"))
             await connection.execute(own)
             await connection.execute("reset role; reset search_path")
+    finally:
+        await connection.close()
+
+
+async def empty(url: str) -> None:
+    """As it was laid out, whatever a test has left in its tables or still running."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_EMPTY)
     finally:
         await connection.close()
 

@@ -22,7 +22,8 @@ TAKEN_FOR_MS: Final = 500
 """A younger mark of somebody else, on a row that nobody has locked, is taken for one who is about to lock it."""
 
 # Marking. Its commit does not wait for the disk: a mark that dies with the server marks nothing that a crash of ours has left.
-# It only finds out whether a batch is worth while, so its snapshot may be older than the row that it reads.
+# It only finds out whether a batch is worth while, so its snapshot may be older than the row that it reads. Each probe of the log
+# asks for an order that only the index on xid has: a plan made while the log was empty is good for a full one, too.
 _MARK: Final = """
 with held as materialized (
     select * from cursor where subscription = $1 and publisher = $2 and paused_at is null for update skip locked
@@ -31,8 +32,9 @@ with held as materialized (
         until is not null or reported_at = '-infinity'
         or (select true from {log} where xid >= pg_snapshot_xmax(consumed) and type = any($4)
             and shard % shard_groups = shard_group order by xid limit 1) is true
-        or (select true from {log} where xid = any(array(select pg_snapshot_xip(consumed))) and type = any($4)
-            and shard % shard_groups = shard_group limit 1) is true
+        or (select true from pg_snapshot_xip(consumed) as open cross join lateral (
+            select from {log} where xid between open and open and type = any($4) and shard % shard_groups = shard_group order by xid limit 1
+        ) ended limit 1) is true
         or (reported_at < clock_timestamp() - make_interval(secs => {floor_every}) and
             (select true from {log} where xid >= pg_snapshot_xmax(consumed) order by xid limit 1) is true) as due,
         batch is not null and batch <> $3 and batch_at > clock_timestamp() - make_interval(secs => {taken_for} / 1000.0) as taken

@@ -14,10 +14,11 @@ log = structlog.get_logger(__name__)
 
 _LIST: Final = """
 select subscription, publisher, shard_group, paused_at, paused_by, batch is not null and suspects > 0 as after_a_crash, updated_at,
-    (select count(*) filter (where state = 'dead') from task where kind = 'event:' || subscription)::integer as dead,
-    (select count(*) filter (where state in ('ready', 'blocked', 'claimed')) from task where kind = 'event:' || subscription)::integer
-        as waiting
-from cursor order by subscription, shard_group
+    tasks.dead, tasks.waiting
+from cursor cross join lateral (
+    select count(*) filter (where state = 'dead')::integer as dead, count(*) filter (where state <> 'dead')::integer as waiting
+    from task where kind = 'event:' || subscription and key <> '' and state in ('ready', 'claimed', 'blocked', 'dead')
+) tasks order by subscription, shard_group
 """
 _BEHIND: Final = """
 select count(*) from (

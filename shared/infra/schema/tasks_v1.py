@@ -39,7 +39,6 @@ create index task_due on task (priority, due_at, seq) where state = 'ready';
 create index task_claims on task (claimed_until) where state = 'claimed';
 create index task_lane on task (kind, key, seq) where key <> '' and state in ('ready', 'claimed', 'blocked', 'dead');
 create index task_blocked on task (seq) where state = 'blocked';
-create index task_states on task (state, seq);
 create index task_ended on task (ended_at) where state in ('done', 'discarded');
 create unique index task_unique on task (kind, unique_key) where unique_key is not null and state in ('ready', 'claimed', 'blocked');
 create unique index task_one_per_lane on task (kind, key) where key <> '' and state = 'claimed';

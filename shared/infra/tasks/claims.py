@@ -17,13 +17,14 @@ KEEP_DISCARDED_DAYS: Final = 90
 LANE_TAKEN: Final = "23505"
 """Two workers chose the heads of one lane, which only in rare interleavings are two: the index lets one of them through."""
 
+# Compared with now(), which the planner may look up in an index, unlike clock_timestamp(): there may be many timers in the future.
 _CLAIM: Final = """
 with picked as materialized (
     select due.id from generate_series(9, 0, -1) level cross join lateral (
         select t.id from task t
-        where t.state = 'ready' and t.priority = level and t.due_at <= clock_timestamp() and t.kind = any($2)
+        where t.state = 'ready' and t.priority = level and t.due_at <= now() and t.kind = any($2)
             and (t.key = '' or not exists (
-                select from task before where before.kind = t.kind and before.key = t.key
+                select from task before where before.kind = t.kind and before.key = t.key and before.key <> ''
                     and before.state in ('ready', 'claimed', 'blocked', 'dead') and (before.seq < t.seq or before.state = 'claimed')))
         order by t.due_at, t.seq limit $3 for update of t skip locked
     ) due limit $3
@@ -54,7 +55,8 @@ with given as (
 ), next as (
     update task set state = 'ready', due_at = clock_timestamp()
     where state = 'blocked' and id in (
-        select (select b.id from task b where b.kind = settled.kind and b.key = settled.key and b.state = 'blocked' order by b.seq limit 1)
+        select (select b.id from task b where b.kind = settled.kind and b.key = settled.key and b.key <> ''
+            and b.state = 'blocked' order by b.seq limit 1)
         from settled where settled.key <> '' and settled.state = 'done'
     )
 )
@@ -67,7 +69,7 @@ update task set state = case when lost + 1 >= $1 then 'dead' else 'ready' end, l
     due_at = clock_timestamp(), last_error = 'the worker vanished while it ran this task',
     ended_at = case when lost + 1 >= $1 then clock_timestamp() end
 where id = any(array(
-    select id from task where state = 'claimed' and claimed_until < clock_timestamp()
+    select id from task where state = 'claimed' and claimed_until < now()
     order by claimed_until limit 100 for update skip locked))
 returning id, kind, state
 """
@@ -75,15 +77,16 @@ _UNBLOCK: Final = """
 update task set state = 'ready', due_at = clock_timestamp()
 where state = 'blocked' and id = any(array(
     select b.id from task b where b.state = 'blocked' and not exists (
-        select from task before where before.kind = b.kind and before.key = b.key and before.seq < b.seq
+        select from task before where before.kind = b.kind and before.key = b.key and before.key <> '' and before.seq < b.seq
             and before.state in ('ready', 'claimed', 'blocked', 'dead'))
     limit 500))
 returning id
 """
 _PURGE: Final = """
 delete from task where id = any(array(
-    select id from task where state in ('done', 'discarded')
-        and ended_at < clock_timestamp() - make_interval(days => case state when 'done' then $1::integer else $2::integer end) limit 1000))
+    select id from task where state in ('done', 'discarded') and ended_at < now() - make_interval(days => $1)
+        and (state = 'done' or ended_at < now() - make_interval(days => $2))
+    order by ended_at limit 1000))
 """
 
 

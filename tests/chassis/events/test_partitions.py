@@ -29,6 +29,11 @@ set search_path to default;
 """
 
 
+@pytest.fixture
+def two(fresh_two: Two) -> Two:
+    return fresh_two
+
+
 async def partitions(two: Two) -> list[str]:
     return [row["name"].removeprefix("maker.") for row in await two.admin.fetch(NAMES)]
 
@@ -121,24 +126,24 @@ async def test_an_event_that_has_no_partition_is_kept_and_alarms(two: Two, liste
     assert await listener.heard() == {"a": [1]}
 
 
-@pytest.mark.parametrize(
-    "forbidden",
-    [
-        "insert into event (id, type) overriding system value values (1, 't')",
-        "insert into event (xid, type) values ('9', 't')",
-        "insert into event (created_at, type) values (now(), 't')",
-        "update event set key = 'other'",
-        "delete from event",
-        "select * from event_default",
-        "truncate event_default",
-        "update subscriber set floor = '1'",
-        "delete from cursor",
-        "insert into cursor (subscription, publisher, consumed) values ('s', 'p', '1:1:')",
-    ],
+FORBIDDEN = (
+    "insert into event (id, type) overriding system value values (1, 't')",
+    "insert into event (xid, type) values ('9', 't')",
+    "insert into event (created_at, type) values (now(), 't')",
+    "update event set key = 'other'",
+    "delete from event",
+    "select * from event_default",
+    "truncate event_default",
+    "update subscriber set floor = '1'",
+    "delete from cursor",
+    "insert into cursor (subscription, publisher, consumed) values ('s', 'p', '1:1:')",
 )
-async def test_the_runtime_role_can_neither_forge_nor_remove_what_others_rely_on(two: Two, forbidden: str):
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await two.maker.database.fetch(forbidden)
+
+
+async def test_the_runtime_role_can_neither_forge_nor_remove_what_others_rely_on(two: Two):
+    for forbidden in FORBIDDEN:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await two.maker.database.fetch(forbidden)
 
 
 async def test_a_consumer_speaks_for_itself_alone_and_does_nothing_else_to_the_log(two: Two):
