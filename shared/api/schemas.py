@@ -41,4 +41,15 @@ def _ecma(node: Any) -> Any:
         written["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
     if isinstance(reference := written.get("$ref"), str):
         written["$ref"] = _tidy(reference)
-    return written
+    if "enum" in written and "type" not in written and all(isinstance(value, str) for value in written["enum"]):
+        written["type"] = "string"
+    return _nullable(written)
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """`{"type": ["string", "null"]}` for a simple type that may be null, which more generators understand than a union."""
+    members: list[dict[str, Any]] = schema.get("anyOf", [])
+    if len(members) != 2 or members[1] != {"type": "null"} or not isinstance(members[0].get("type"), str) or "enum" in members[0]:
+        return schema
+    others = {name: part for name, part in schema.items() if name != "anyOf"}
+    return {**members[0], **others, "type": [members[0]["type"], "null"]}
