@@ -4,19 +4,17 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 import structlog
 
 from shared.domain.errors import CommitOutcomeUnknown
 from shared.infra.db.commit import roll_back, undisturbed
 from shared.infra.db.connections import Connections
 from shared.infra.db.errors import connection_lost, refusal
-from shared.infra.db.statements import Reader, Row, Statements, as_views
+from shared.infra.db.statements import Reader, Row, Statements
 from shared.infra.db.unit_of_work import Recorded
 
-T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +28,7 @@ def only_reads(sql: str) -> bool:
     return sql.lstrip()[:6].lower().startswith(("select", "with", "values")) and not _WRITES.search(sql)
 
 
-class Database:
+class Database(Reader):
     """Each call takes a connection for one statement, which commits by itself: reads, and writes of a single statement.
 
     A read is sent a second time when its connection turns out to be dead. Raises Busy, SecondConnection inside a
@@ -61,18 +59,6 @@ class Database:
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
         return await self._run(sql, lambda statements: statements.fetchrow(sql, *args))
 
-    async def fetchval(self, sql: str, *args: object) -> Any:
-        row = await self.fetchrow(sql, *args)
-        return None if row is None else row[0]
-
-    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]:
-        """Rows as Structs: the columns of the select list are the fields of `shape`, in their order."""
-        return as_views(shape, await self.fetch(sql, *args))
-
-    async def view(self, shape: type[T], sql: str, *args: object) -> T | None:
-        row = await self.fetchrow(sql, *args)
-        return None if row is None else shape(*row)
-
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:
         """Statements that see one and the same state of the database: for answers whose parts must agree."""
@@ -86,20 +72,19 @@ class Database:
                 raise
 
     async def _run(self, sql: str, statement: Callable[[Statements], Awaitable[R]]) -> R:
-        try:
-            return await self._once(statement)
-        except Exception as error:
-            if not connection_lost(error):
-                raise
-            if not only_reads(sql):
-                raise CommitOutcomeUnknown("the database was lost during a write", retry_after=5) from error
-        try:
-            return await self._once(statement)
-        except Exception as error:
-            if (told := refusal(error)) is not None:
-                raise told from error
-            raise
-
-    async def _once(self, statement: Callable[[Statements], Awaitable[R]]) -> R:
-        async with self.connections.use(self.role) as connection:
-            return await statement(Statements(connection))
+        again = False
+        while True:
+            sent = False
+            try:
+                async with self.connections.use(self.role) as connection:
+                    sent = True
+                    return await statement(Statements(connection))
+            except Exception as error:
+                lost = connection_lost(error)
+                if lost and sent and not only_reads(sql):
+                    raise CommitOutcomeUnknown("the database was lost during a write", retry_after=5) from error
+                if again or not lost:
+                    if (told := refusal(error)) is not None:
+                        raise told from error
+                    raise
+            again = True

@@ -1,6 +1,5 @@
 """Statements on one connection, counted into the context of the running work."""
 
-from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -18,18 +17,27 @@ Row = asyncpg.Record
 class Reader(Protocol):
     """What queries need: a module's Database outside a transaction, a snapshot or a unit of work inside one."""
 
+    __slots__ = ()
+
     async def fetch(self, sql: str, *args: object) -> list[Row]: ...
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None: ...
 
-    async def fetchval(self, sql: str, *args: object) -> Any: ...
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        """The first column of the first row; None when there is none."""
+        row = await self.fetchrow(sql, *args)
+        return None if row is None else row[0]
 
-    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]: ...
+    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]:
+        """Rows as Structs: the columns of the select list are the fields of `shape`, in their order."""
+        return [shape(*row) for row in await self.fetch(sql, *args)]
 
-    async def view(self, shape: type[T], sql: str, *args: object) -> T | None: ...
+    async def view(self, shape: type[T], sql: str, *args: object) -> T | None:
+        row = await self.fetchrow(sql, *args)
+        return None if row is None else shape(*row)
 
 
-class Statements:
+class Statements(Reader):
     """The statements of whoever holds `connection`."""
 
     __slots__ = ("_connection",)
@@ -50,22 +58,6 @@ class Statements:
             return await self._connection.fetchrow(sql, *args)
         finally:
             count(started)
-
-    async def fetchval(self, sql: str, *args: object) -> Any:
-        row = await self.fetchrow(sql, *args)
-        return None if row is None else row[0]
-
-    async def views(self, shape: type[T], sql: str, *args: object) -> list[T]:
-        """Rows as Structs: the columns of the select list are the fields of `shape`, in their order."""
-        return as_views(shape, await self.fetch(sql, *args))
-
-    async def view(self, shape: type[T], sql: str, *args: object) -> T | None:
-        row = await self.fetchrow(sql, *args)
-        return None if row is None else shape(*row)
-
-
-def as_views(shape: type[T], rows: Sequence[Row]) -> list[T]:
-    return [shape(*row) for row in rows]
 
 
 def count(started: float) -> None:
