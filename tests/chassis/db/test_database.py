@@ -122,3 +122,11 @@ async def test_a_cancelled_read_leaves_a_usable_connection(database):
 )
 def test_only_what_cannot_write_counts_as_a_read(sql, reads):
     assert only_reads(sql) is reads
+
+
+async def test_a_write_that_could_not_be_sent_is_unavailable_and_not_unknown():
+    async def connect(role):
+        raise ConnectionRefusedError
+
+    with pytest.raises(DatabaseUnavailable):
+        await Database(Connections(connect), "till").fetch("update account set balance = 7")
