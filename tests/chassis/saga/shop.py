@@ -88,7 +88,7 @@ class Neighbour:
         mood = self._mood(step)
         if mood in ("refuse", "busy"):
             raise Sold("sold out", step=step) if mood == "refuse" else Busy("come back later", retry_after=1)
-        undone = await self._points.around(f"call {step}", lambda: self._book(call.action_key, "done"))
+        undone = await self._points.around(f"call {step}", lambda: self._book(call.key, "done"))
         if undone:
             raise Sold("cancelled before it arrived")
         if mood == "lost":
@@ -179,7 +179,7 @@ class Shop:
         limit: int = 24,
     ) -> None:
         self._url = url
-        self._points = points or Points()
+        self.points = points or Points()
         self._script = script or {}
         self._refuses = refuses
         self._give_up_after = give_up_after
@@ -189,13 +189,13 @@ class Shop:
 
     async def __aenter__(self) -> Self:
         async def connect(_: str) -> asyncpg.Connection[Any]:
-            return await self._connect(watched(self._points))
+            return await self._connect(watched(self.points))
 
         connections = Connections(connect, limit=self._limit, set_aside=0)
         self._open.push_async_callback(connections.close)
         self.ledger = await self._connect(asyncpg.Connection)
         self._open.push_async_callback(self.ledger.close)
-        self.neighbour = Neighbour(self.ledger, self._points, self._script)
+        self.neighbour = Neighbour(self.ledger, self.points, self._script)
         self.database = Database(connections, "shop")
         self.saga = purchase_saga(self.neighbour, self._refuses, self._give_up_after)
         self.engine = self.another_engine()

@@ -9,12 +9,13 @@ import pytest
 
 from shared.domain.context import Context, Principal, begin, current
 from shared.domain.errors import NotFound
-from shared.domain.saga import Asleep, Ended, Failure, Local, Saga, Underway
+from shared.domain.saga import Asleep, Call, Ended, Failure, Local, Remote, Saga, Underway
 from shared.infra.db.transact import Transact
 from shared.infra.saga.desk import SagaDesk
 from shared.infra.saga.engine import SagaEngine, Timing
 from shared.infra.saga.operations import SagaOperations
-from tests.chassis.saga.shop import AT_ONCE, Purchase, Receipt, Shop, Story, Work
+from tests.chassis.saga.shop import AT_ONCE, Purchase, Receipt, Shop, Sold, Story, Work
+from tests.faults.crashpoints import Points
 
 STEPS = ["open", "reserve", "check", "authorize", "place", "capture"]
 
@@ -72,6 +73,30 @@ async def test_after_the_pivot_a_refusal_is_only_tried_again(shop_url):
         story = await Story.of(shop, "persistent")
     assert story.state == "done"
     assert "close" not in story.effects
+
+
+async def test_a_saga_that_begins_past_its_pivot_only_goes_forward(shop_url):
+    moods = [Sold("not yet"), None]
+
+    async def insist(_: Purchase, __: Call) -> Purchase:
+        if (mood := moods.pop(0)) is not None:
+            raise mood
+        return Purchase("decided")
+
+    async def finish(_: Work, state: Purchase, failure: Failure | None) -> Receipt:
+        return Receipt(state.id, (), failure.code if failure else None)
+
+    async with Shop(shop_url) as shop:
+        saga = Saga("insist", 1, Purchase, [Remote("insist", insist)], finish, pivoted=True)
+        begin(Context())
+
+        async def work(unit: Work) -> str:
+            return unit.begin_saga("insist", Purchase("decided"), key="decided")
+
+        saga_id = await Transact(shop.database, Work, sagas=[saga])(work)
+        engine = SagaEngine(shop.database, Work, [saga], timing=AT_ONCE)
+        assert await engine.run(saga_id, Receipt, patience_s=60) == Underway()
+        assert await engine.run(saga_id, Receipt, patience_s=60) == Ended(Receipt("decided", (), None), None)
 
 
 async def test_what_is_not_known_is_asked_again_with_the_same_key(shop_url):
@@ -234,7 +259,7 @@ async def test_what_is_not_there_or_over_cannot_be_resumed(shop_url):
 async def test_a_step_that_kills_its_owner_again_and_again_is_stuck_instead_of_run_again(shop_url):
     async with Shop(shop_url) as shop:
         saga_id = await shop.begin("poison")
-        await shop.database.fetch("update saga set attempts = $2, position = 5 where id = $1", saga_id, Saga.RETRIES_BEFORE_STUCK)
+        await shop.database.fetch("update saga set attempts = $2, position = 5 where id = $1", saga_id, Saga.RETRIES_BEFORE_STUCK - 1)
         await shop.lapse()
         await shop.engine.recover()
         [row] = await SagaDesk(shop.database).list(state="stuck", key="poison")
@@ -246,7 +271,7 @@ async def test_a_step_that_kills_its_owner_again_and_again_is_stuck_instead_of_r
 async def test_a_step_that_kills_its_owners_before_the_pivot_is_undone_when_its_time_is_up(shop_url):
     async with Shop(shop_url, give_up_after=timedelta(0)) as shop:
         saga_id = await shop.begin("poisoned early")
-        await shop.database.fetch("update saga set attempts = $2, position = 1 where id = $1", saga_id, Saga.RETRIES_BEFORE_STUCK)
+        await shop.database.fetch("update saga set attempts = $2, position = 1 where id = $1", saga_id, Saga.RETRIES_BEFORE_STUCK - 1)
         await shop.lapse()
         await shop.engine.recover()
         story = await Story.of(shop, "poisoned early")
@@ -333,6 +358,62 @@ async def test_an_owner_that_lost_its_claim_stops_at_its_next_write(shop_url):
         story = await Story.of(shop, "taken over")
     assert story.effects == ["open", "check", "place", "finish"]
     assert story.calls == {"reserve": 2, "authorize": 1, "capture": 1}
+
+
+async def test_an_owner_that_lost_its_claim_stores_nothing_even_at_the_same_step(shop_url):
+    async with Shop(shop_url) as shop:
+        saga_id = await shop.begin("neck and neck")
+        act, second_is_there, first_is_gone = shop.neighbour.act, asyncio.Event(), asyncio.Event()
+
+        async def first(step, call):
+            shop.neighbour.act = second  # type: ignore[method-assign] # the next owner's call
+            await shop.lapse()
+            takeover = asyncio.create_task(shop.another_engine().recover())
+            await second_is_there.wait()
+            overtaken.append(takeover)
+            return await act(step, call)
+
+        async def second(step, call):
+            shop.neighbour.act = act  # type: ignore[method-assign] # only this one waits
+            second_is_there.set()
+            await first_is_gone.wait()
+            return await act(step, call)
+
+        overtaken: list[asyncio.Task[int]] = []
+        shop.neighbour.act = first  # type: ignore[method-assign] # it is taken over during its first call
+        assert await shop.engine.run(saga_id, Receipt, patience_s=60) == Underway()
+        left = await shop.database.fetchrow("select position, token from saga where id = $1", saga_id)
+        first_is_gone.set()
+        await overtaken[0]
+        story = await Story.of(shop, "neck and neck")
+    assert left is not None
+    assert tuple(left) == (STEPS.index("reserve"), 2)
+    assert (story.state, story.effects) == ("done", ["open", "check", "place", "finish"])
+
+
+class CutAfter(Points):
+    """The connection is lost once, right after a statement that begins so was carried out, and before its answer."""
+
+    def __init__(self, statement: str, after: str) -> None:
+        super().__init__()
+        self._wanted = [f"after {after}", f"after {statement}"]
+
+    def reach(self, what: str) -> None:
+        super().reach(what)
+        if self._wanted and what.startswith(self._wanted[0]):
+            self._wanted.pop(0)
+            if not self._wanted:
+                raise ConnectionResetError("the database went away")
+
+
+async def test_a_step_that_was_stored_without_an_answer_is_not_sent_again(shop_url):
+    async with Shop(shop_url, points=CutAfter("with moved as", after="call reserve")) as shop:
+        assert await shop.buy("stored unheard") == Underway()
+        await shop.lapse()
+        await shop.drain()
+        story = await Story.of(shop, "stored unheard")
+    assert story.state == "done"
+    assert story.calls["reserve"] == 1
 
 
 async def test_a_call_may_not_outlast_the_claim(shop_url):

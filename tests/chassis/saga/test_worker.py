@@ -23,12 +23,17 @@ NEVER = Timing(poll=3600.0)
 
 @asynccontextmanager
 async def working(shop: Shop, *sagas: Saga[Any, Any]) -> AsyncIterator[asyncio.Event]:
-    """A worker beside the test; the event that stops it."""
+    """A worker beside the test, which has looked once and found nothing; the event that stops it."""
     module = Module(name="shop", database=shop.database, work=Work, sagas=[shop.saga, *sagas])
     worker = SagaWorker([module], Wakeup([shop.database]), NEVER)
     stop = asyncio.Event()
     running = asyncio.create_task(Supervisor(worker.loops()).run(stop))
+
+    async def looked() -> bool:
+        return any(point.startswith("after with due as") for point in shop.points.passed)
+
     try:
+        await until(looked)
         yield stop
     finally:
         stop.set()
