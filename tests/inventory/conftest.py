@@ -13,12 +13,16 @@ from modules.inventory.domain.level import Level
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.stock import StockService
 from modules.inventory.domain.views import LocationView
+from modules.inventory.infra.work import SqlWork
+from modules.inventory.public import PUBLISHES
 from shared.api.wiring import build_app
 from shared.container import SharedContainer
 from shared.domain.page import PageRequest
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connection, Connections
 from shared.infra.db.migrate import ModuleSchema, migrate
+from shared.infra.db.transact import Transact
+from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.secrets import Secret, role_password
 from tests.support.application import SECRET
 from tests.support.tokens import bearer
@@ -30,6 +34,8 @@ class Store:
     stock: StockService
     connections: Connections
     admin: Connection
+    attempts: list[int]
+    """One entry for each transaction begun, also for those that a deadlock made Postgres abort and that were run again."""
 
     async def receive(self, **quantities: int) -> None:
         for sku, quantity in quantities.items():
@@ -85,6 +91,14 @@ class Store:
         assert wrong == []
 
 
+_attempts: list[int] = []
+
+
+def counted(uow: UnitOfWork) -> SqlWork:
+    _attempts.append(1)
+    return SqlWork(uow)
+
+
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[InventoryContainer]:
     settings = Settings(
@@ -99,7 +113,9 @@ async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[Inventory
     await migrate(empty_database, [ModuleSchema("inventory")], role_password(settings.db_secret))
     shared = SharedContainer(settings=settings)
     shared.connections.override(providers.Singleton(Connections, shared.connect, wait_s=20))
-    yield InventoryContainer(shared=shared)
+    container = InventoryContainer(shared=shared)
+    container.transact.override(providers.Singleton(Transact, container.database, providers.Object(counted), events=PUBLISHES))
+    yield container
     await shared.connections().close()
 
 
@@ -107,9 +123,10 @@ async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[Inventory
 async def store(empty_database: str, wired: InventoryContainer) -> AsyncIterator[Store]:
     """With nothing in it but the default location."""
     admin = await asyncpg.connect(empty_database, server_settings={"search_path": "inventory"})
-    await admin.execute("truncate stock_level, stock_movement, reservation, reservation_line, event")
+    await admin.execute("truncate stock_level, stock_movement, reservation, reservation_line, event, task")
     await admin.execute("delete from stock_location where not is_default")
-    yield Store(wired.reservations(), wired.stock(), wired.shared.connections(), admin)
+    _attempts.clear()
+    yield Store(wired.reservations(), wired.stock(), wired.shared.connections(), admin, _attempts)
     await admin.close()
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from modules.inventory.container import InventoryContainer
 from modules.inventory.domain.errors import IllegalTransition, LocationNameTaken, LocationUnknown, MovementInvalid
 from modules.inventory.domain.level import Level
 from modules.inventory.domain.reservation import MAX_HOLD_S
@@ -12,6 +13,7 @@ from modules.inventory.public import InsufficientStock, Line, ReservationKeyReus
 from shared.domain.context import Context, begin, current
 from shared.domain.errors import NotFound, StaleVersion
 from shared.domain.page import PageRequest
+from shared.infra.worker import Worker
 from tests.inventory.conftest import Store
 
 DAY = 24 * 3600
@@ -140,6 +142,18 @@ async def test_the_sweeper_frees_lapsed_holds_and_leaves_the_others(store: Store
     assert (await parts(store, "A"), await parts(store, "B")) == ((9, 0, 2), (9, 0, 2))
     assert (await store.told()).count("inventory.reservation_expired") == 3
     assert await store.state("k4") == "held"
+
+
+async def test_the_worker_sweeps_by_itself(store: Store, wired: InventoryContainer) -> None:
+    await store.receive(A=150)
+    for n in range(120):
+        await store.reservations.reserve(f"k{n}", lines(A=1), 60)
+    await store.admin.execute("update reservation set expires_at = now()")
+    worker = Worker([wired.module()])
+    await worker.scheduler.tick()
+    await worker.tasks.drain()
+    assert await parts(store, "A") == (150, 0, 0)
+    assert (await store.told()).count("inventory.reservation_expired") == 120
 
 
 async def test_a_committed_reservation_never_expires(store: Store) -> None:

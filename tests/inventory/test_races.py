@@ -60,8 +60,10 @@ async def test_crossing_baskets_neither_wait_for_each_other_nor_oversell(store: 
     for n in range(200):
         basket = [line(sku) for sku in dice.sample(skus, dice.choice((2, 3)))]
         baskets.append(store.reservations.reserve(f"k{n}", basket, 60))
+    store.attempts.clear()
     ends = await at_once(baskets)
     assert ends["Hold"] + ends["InsufficientStock"] == 200
+    assert len(store.attempts) == 200 + ends["InsufficientStock"], "a deadlock was aborted and run again"
     assert await store.admin.fetchval("select count(*) from reservation where state = 'held'") == ends["Hold"]
     assert min([(await store.level(sku)).available for sku in skus]) < 3
     await store.check_conservation()

@@ -24,7 +24,7 @@ _VARIANTS: Final = f"""(
         'id', v.id, 'product_id', p.id, 'version', p.version, 'sku', v.sku, 'title', v.title, 'options', v.options, 'prices', {_PRICES}
     ) order by v.position), '[]')::text
     from variant v where v.product_id = p.id
-)"""  # noqa: S608 - the parts are constants of ours, as everywhere in this file
+)"""  # noqa: S608 - constants of ours
 
 _PRODUCT: Final = f"""
     p.id, p.version, p.title, p.slug, p.description, p.status, p.category_id, p.published_at, p.created_at, p.updated_at,
@@ -32,14 +32,16 @@ _PRODUCT: Final = f"""
 """
 
 # product_pkey, variant_position_key, price_pkey
-PRODUCT: Final = f"select {_PRODUCT} from product p where p.id = any($1) and (p.status = 'published' or $2)"  # noqa: S608
+PRODUCT: Final = f"""
+select {_PRODUCT} from product p where p.id = any($1) and (p.status = 'published' or $2)
+"""  # noqa: S608 - constants of ours
 
 # variant_pkey, product_pkey, price_pkey
 VARIANT: Final = f"""
 select v.id, v.product_id, p.version, v.sku, v.title, v.options::text, {_PRICES}::text
 from variant v join product p on p.id = v.product_id
 where v.id = any($1) and (p.status = 'published' or $2)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of ours
 
 # variant_pkey, product_pkey, price_pkey
 OFFERS: Final = """
@@ -78,7 +80,7 @@ page as (
     order by one.{column} {direction}, one.id {direction} limit $4
 )
 select {_PRODUCT} from page p order by p.{column} {direction}, p.id {direction}
-"""  # noqa: S608
+"""  # noqa: S608 - constants of ours
 
 
 PRODUCTS: Final[Mapping[tuple[Sort, bool, bool], str]] = {
@@ -117,7 +119,7 @@ page as (
     order by rank desc, id limit $PAGE
 )
 select {_PRODUCT}, page.rank from page join product p on p.id = page.id order by page.rank desc, p.id
-""".replace("$PAGE", f"${place + 2 if after else place}")  # noqa: S608
+""".replace("$PAGE", f"${place + 2 if after else place}")  # noqa: S608 - constants of ours
 
 
 SEARCH: Final[Mapping[tuple[bool, bool], str]] = {
@@ -141,7 +143,9 @@ def _categories(*, root: bool, after: bool) -> str:
     parent = "is null" if root else "= $2"
     place = 2 if root else 3
     beyond = f"and (name, id) > (${place}, ${place + 1})" if after else ""
-    return f"select id, version, name, slug, parent_id from category where parent_id {parent} {beyond} order by name, id limit $1"  # noqa: S608
+    return f"""
+select id, version, name, slug, parent_id from category where parent_id {parent} {beyond} order by name, id limit $1
+"""  # noqa: S608 - constants of ours
 
 
 CATEGORIES: Final[Mapping[tuple[bool, bool], str]] = {

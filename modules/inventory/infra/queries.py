@@ -45,6 +45,11 @@ _MOVEMENTS: Final[Mapping[tuple[bool, bool], str]] = {
 }
 """By whether a SKU is given, whether after some movement."""
 
+# stock_location_pkey
+_LOCATIONS: Final = f"{_LOCATION} order by id limit $1"
+_LOCATIONS_AFTER: Final = f"{_LOCATION} where id > $2 order by id limit $1"
+_LOCATION_OF: Final = f"{_LOCATION} where id = $1"
+
 # reservation_pkey, reservation_line_pkey
 _RESERVATION: Final = """
 select r.id, r.version, r.state, r.location_id, r.expires_at, r.began_at, (
@@ -86,10 +91,9 @@ class SqlInventoryQueries:
         return ReservationView(own, version, state, location_id, expires_at, began_at, _lines.decode(lines))
 
     async def locations(self, page: PageRequest) -> Slice[LocationView]:
-        # stock_location_pkey
-        beyond = "where id > $2" if page.after else ""
-        rows = await self._database.views(LocationView, f"{_LOCATION} {beyond} order by id limit $1", page.limit + 1, *(page.after or ()))
+        sql = _LOCATIONS_AFTER if page.after else _LOCATIONS
+        rows = await self._database.views(LocationView, sql, page.limit + 1, *(page.after or ()))
         return cut(rows, page, lambda view: (view.id,))
 
     async def location(self, location_id: str) -> LocationView | None:
-        return await self._database.view(LocationView, f"{_LOCATION} where id = $1", location_id)
+        return await self._database.view(LocationView, _LOCATION_OF, location_id)
