@@ -32,6 +32,8 @@ create table effect (purchase text not null, what text not null);
 create table ledger (key text primary key, calls integer not null, done boolean not null, undone boolean not null);
 """
 
+STEPS = ["open", "reserve", "check", "authorize", "place", "capture"]
+
 AT_ONCE = Timing(first_retry=0.0, last_retry=0.0, stuck_retry=3600.0, in_place=-1.0)
 """Retries are due at once, and each is a claim of its own."""
 
@@ -226,6 +228,9 @@ class Shop:
 
         await self.transact(work)
 
+    async def saga_of(self, purchase: str) -> str:
+        return str(await self.database.fetchval("select id from saga where key = $1", purchase))
+
     async def drain(self) -> None:
         while await self.engine.recover(limit=8):
             pass
@@ -236,6 +241,13 @@ class Shop:
 
     async def _connect(self, kind: type[asyncpg.Connection[Any]]) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(self._url, connection_class=kind, server_settings={"search_path": "shop"})
+
+
+def refused(result: object) -> tuple[str, Any]:
+    """The code of the failure, and the outcome."""
+    assert isinstance(result, Ended)
+    assert result.failure is not None
+    return result.failure.code, result.outcome
 
 
 class Story(msgspec.Struct, frozen=True):

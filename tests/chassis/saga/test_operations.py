@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 import httpx
+import pytest
 
 from shared.api.operations import POLICY, OperationRoutes
 from shared.api.wiring import Part, build_app
-from shared.domain.context import Principal, begin, current
-from shared.domain.errors import Unauthenticated
+from shared.domain.context import Context, Principal, begin, current
+from shared.domain.errors import NotFound, Unauthenticated
 from shared.domain.ids import new_id
 from shared.infra.saga.operations import SagaOperations
 from shared.infra.signing import Signer
@@ -84,3 +85,25 @@ async def test_a_stranger_cannot_tell_it_from_one_that_does_not_exist(shop_url):
         nobody = await ask(client, saga_id, "")
     assert (foreign.status_code, missing.status_code, nobody.status_code) == (404, 404, 401)
     assert foreign.json()["detail"] == missing.json()["detail"]
+
+
+async def test_an_operation_is_shown_to_who_began_it_and_to_staff(shop_url):
+    beginner = Principal("user", "usr_1", frozenset({"customer"}))
+    begin(Context(principal=beginner))
+    async with Shop(shop_url, script={"authorize": ["wait", "refuse"]}) as shop:
+        operations = SagaOperations([(shop.database, [shop.saga])])
+        await shop.buy("watched")
+        saga_id = await shop.saga_of("watched")
+        waiting = await operations.read(saga_id, beginner)
+        assert (waiting.kind, waiting.status, waiting.result, waiting.ended_at) == ("purchase", "waiting", "/v1/purchases/watched", None)
+        assert await operations.read(saga_id, Principal("user", "usr_2", frozenset({"support"}))) == waiting
+        for stranger in (Principal("user", "usr_2", frozenset({"customer"})), Principal("cart", "usr_1"), Principal()):
+            with pytest.raises(NotFound):
+                await operations.read(saga_id, stranger)
+        await shop.wake(saga_id)
+        await shop.drain()
+        failed = await operations.read(saga_id, beginner)
+    assert failed.status == "failed"
+    assert failed.failure is not None
+    assert failed.failure.code == "sold"
+    assert failed.ended_at is not None
