@@ -23,19 +23,28 @@ REDIS_DATABASES: Final = 16
 
 def settings(database_url: str, run: Run, outbox: Path) -> Settings:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return load(
-        {
-            "TENON_ENVIRONMENT": "test",
-            "TENON_DATABASE_URL": database_url,
-            "TENON_REDIS_URL": f"{run.valkey_url.removesuffix('/0')}/{worker % REDIS_DATABASES}",
-            "TENON_SECRET": SECRET,
-            "TENON_DB_SECRET": SECRET,
-            "TENON_MAIL_URL": outbox.as_uri(),
-            "TENON_PUBLIC_URL": "http://test",
-            "TENON_PASSWORD_MEMORY_KIB": "64",
-            "TENON_LOG_LEVEL": "warning",
-        }
-    )
+    redis_url = f"{run.valkey_url.removesuffix('/0')}/{worker % REDIS_DATABASES}"
+    return load(environment(database_url, redis_url, outbox.as_uri()))
+
+
+def environment(database_url: str, redis_url: str, mail_url: str) -> dict[str, str]:
+    """What a process of the tested system finds in its environment."""
+    return {
+        "TENON_ENVIRONMENT": "test",
+        "TENON_DATABASE_URL": database_url,
+        "TENON_REDIS_URL": redis_url,
+        "TENON_SECRET": SECRET,
+        "TENON_DB_SECRET": SECRET,
+        "TENON_MAIL_URL": mail_url,
+        "TENON_PUBLIC_URL": "http://test",
+        "TENON_PASSWORD_MEMORY_KIB": "64",
+        "TENON_LOG_LEVEL": "warning",
+    }
+
+
+def environment_of(chosen: Settings) -> dict[str, str]:
+    """The same system's, for a process beside this one."""
+    return environment(chosen.database_url, chosen.redis_url, chosen.mail_url)
 
 
 async def template(run: Run, lock: Path) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from modules.identity.domain.user import Role
 from tests.support.tokens import bearer
 
 ADDRESS = {"name": "Ada", "line1": "1 Main St", "city": "Oslo", "postal_code": "0150", "country": "NO"}
@@ -29,8 +30,15 @@ class Shop:
         self.admin = self.staff("admin")
 
     def customer(self) -> dict[str, str]:
-        """The headers of a customer nobody has seen before."""
+        """The headers of a customer who exists only in the token."""
         return bearer(self._container, ["customer"])
+
+    async def member(self) -> dict[str, str]:
+        """The headers of a registered customer, who can be written to."""
+        email = f"ada.{secrets.token_hex(6)}@example.org"
+        administration = self._container.identity.administration()
+        user_id = await administration.appoint(email=email, name="Ada", password="seven oak planks", roles=[Role.CUSTOMER])
+        return bearer(self._container, ["customer"], user_id=user_id)
 
     def staff(self, role: str) -> dict[str, str]:
         return bearer(self._container, [role])
