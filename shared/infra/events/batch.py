@@ -93,7 +93,7 @@ class _Pass:
         if envelope.key and (behind or envelope.key in self._waiting):
             self._carry(Carried(envelope, "blocked"))
         elif self._suspected(envelope):
-            self._bury(envelope, f"the process ended {RUNS_OF_A_SUSPECT} times while it handled this event")
+            self._bury(envelope, f"{RUNS_OF_A_SUSPECT} runs of this event alone had no outcome: it ends the process, or the transaction")
         elif self._consumer.subscription.kind == "outbound":
             self._carry(Carried(envelope, "ready"))
         else:

@@ -108,7 +108,8 @@ async def test_an_event_that_kills_the_process_is_dead_after_three_counted_runs_
     await listener.worker().drain()
     assert await listener.heard() == {"a": [1], "b": [1], "c": [1]}
     assert await listener.states() == ["dead", "blocked"]
-    assert "ended 3 times" in await two.admin.fetchval("select last_error from keeper.task order by seq limit 1")
+    error = await two.admin.fetchval("select last_error from keeper.task order by seq limit 1")
+    assert "3 runs of this event alone had no outcome" in error
 
 
 async def test_after_a_crash_a_cursor_returns_to_whole_batches(two: Two, listener: Listener):
@@ -118,6 +119,21 @@ async def test_after_a_crash_a_cursor_returns_to_whole_batches(two: Two, listene
     await listener.worker().drain()
     assert len(await listener.heard()) == 510
     assert await two.admin.fetchval("select suspects from keeper.cursor") == 0
+
+
+async def test_who_was_frozen_between_signing_and_reading_leaves_the_batch_to_who_signed_since(two: Two, listener: Listener):
+    """The one who came since knows that a batch was left behind, and goes one by one; the other would not."""
+    (frozen,), (awake,) = (listener.worker().dispatcher._readings for _ in range(2))
+    await two.make.make("a")
+    mark = await frozen._cursor.mark(frozen._database, frozen._token)
+    assert mark.group == 0
+    assert (await awake._cursor.mark(awake._database, awake._token)).contended, "somebody has just signed"
+    await two.admin.execute("update keeper.cursor set batch_at = now() - interval '1 second'")
+    since = await awake._cursor.mark(awake._database, awake._token)
+    assert since.left_behind
+    assert since.suspicious
+    assert (await frozen._batch(0, suspicious=False)).events == 0
+    assert (await awake._batch(0, suspicious=True)).events == 1
 
 
 async def test_a_session_that_is_terminated_again_and_again_by_one_event_ends_that_event(two: Two, listener: Listener):

@@ -1,9 +1,12 @@
 """A failing event delays its own key and nothing else, and never disappears."""
 
+from contextlib import suppress
+
 import pytest
 from structlog.testing import capture_logs
 
 from shared.domain.guard import outbound
+from shared.infra.db.unit_of_work import Unregistered
 from tests.chassis.conftest import Two
 from tests.chassis.events.conftest import Listener
 from tests.chassis.two_modules import Keeping
@@ -78,7 +81,7 @@ async def test_an_event_that_cannot_be_read_is_dead_at_once_and_others_flow(two:
     await two.admin.execute(f"update maker.event set {spoil} where key = 'a'")
     await listener.worker().drain()
     assert await listener.heard() == {"b": [1]}
-    state, error = await two.admin.fetchrow("select state, last_error from keeper.task")
+    ((state, error),) = await two.admin.fetch("select state, last_error from keeper.task")
     assert state == "dead"
     assert reason in error
 
@@ -123,3 +126,40 @@ async def test_a_failed_statement_that_a_handler_swallowed_sets_only_its_own_eve
     await listener.worker(handle).drain()
     assert await listener.heard() == {"b": [1]}
     assert await listener.states() == ["ready"]
+
+
+async def test_a_handler_that_records_what_its_module_does_not_declare_ends_its_own_event_alone(two: Two, listener: Listener):
+    """It is found out at the end of the batch, when nobody can say whose fault it was; one by one, it shows."""
+
+    async def handle(work: Keeping, delivery) -> None:
+        await work.note(delivery)
+        if delivery.key == "a":
+            work.enqueue("undeclared", delivery.data)
+
+    for thing in "bac":
+        await two.make.make(thing)
+    worker = listener.worker(handle)
+    refusals = 0
+    while "dead" not in await listener.states():
+        with suppress(Unregistered):
+            await worker.drain()
+            continue
+        refusals += 1
+        assert refusals < 10
+    await worker.drain()
+    assert await listener.heard() == {"b": [1], "c": [1]}
+    assert await listener.states() == ["dead"]
+
+
+async def test_a_set_aside_event_whose_claim_was_lost_has_no_effect_here(two: Two, listener: Listener):
+    listener.fails["bad"] = 1
+    worker = listener.worker()
+    await two.make.make("a", note="bad")
+    await worker.drain()
+    await listener.make_due()
+    (bench,) = worker.tasks._benches
+    (claimed,) = await bench._claim(1)
+    await two.admin.execute("update keeper.task set claim = 'of another worker'")
+    await bench._run(claimed)
+    assert await listener.heard() == {}
+    assert await listener.states() == ["claimed"]

@@ -1,6 +1,7 @@
 """Waking up: at once in this process, by a coalesced NOTIFY in others, and by the poll when neither comes."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -68,7 +69,7 @@ async def test_a_lost_notification_only_costs_the_time_until_the_poll(two: Two, 
     silent = Maker(maker(two.connections))
     for number in range(1, 4):
         await silent.make("a")
-        await until(lambda number=number: heard(listener, number))
+        await until(partial(heard, listener, number))
     stop.set()
     await running
     await connections.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -55,7 +56,7 @@ def worker(module: Module) -> TaskWorker:
     return TaskWorker([module], Wakeup([module.database]))
 
 
-async def enqueue(module: Module, *names: str, **how: object) -> None:
+async def enqueue(module: Module, *names: str, **how: Any) -> None:
     async def work(keeping: Keeping) -> None:
         for name in names:
             keeping.enqueue("chore", Chore(name), **how)

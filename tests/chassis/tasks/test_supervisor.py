@@ -1,0 +1,106 @@
+"""Loops crash, are counted, and go on; a stop lets them finish."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.domain.errors import Busy
+from shared.infra.supervisor import Loop, Supervisor, supervised
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.infra.supervisor.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("shared.infra.supervisor.LONGEST_PAUSE_S", 0.002)
+
+
+async def test_a_crash_is_logged_counted_and_followed_by_a_restart_while_other_loops_go_on():
+    stop, reached = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def crashing(stop: asyncio.Event) -> None:
+        nonlocal runs
+        runs += 1
+        if runs <= 3:
+            raise KeyError(f"crash {runs}")
+        reached.set()
+        await stop.wait()
+
+    async def steady(stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    loops = [Loop("crashing", crashing), Loop("steady", steady)]
+    with capture_logs() as logs:
+        running = asyncio.create_task(Supervisor(loops).run(stop))
+        await reached.wait()
+        stop.set()
+        await running
+    assert [(loop.name, loop.crashes, loop.last_error) for loop in loops] == [("crashing", 3, "KeyError('crash 3')"), ("steady", 0, "")]
+    assert [(entry["event"], entry["loop"], entry["crashes"]) for entry in logs] == [("loop_crashed", "crashing", n) for n in (1, 2, 3)]
+
+
+async def test_a_loop_that_only_has_to_wait_is_no_crash():
+    stop = asyncio.Event()
+    waited = False
+
+    async def waiting(stop: asyncio.Event) -> None:
+        nonlocal waited
+        if not waited:
+            waited = True
+            raise Busy("no connection is free")
+        stop.set()
+
+    loop = Loop("waiting", waiting)
+    with capture_logs() as logs:
+        await Supervisor([loop]).run(stop)
+    assert loop.crashes == 0
+    assert [entry["event"] for entry in logs] == ["loop_waits"]
+
+
+async def test_a_loop_that_ends_by_itself_is_a_crash():
+    stop = asyncio.Event()
+    runs = 0
+
+    async def ending(running: asyncio.Event) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            stop.set()
+
+    loop = Loop("ending", ending)
+    await Supervisor([loop]).run(stop)
+    assert loop.crashes == 2
+
+
+async def test_a_stop_waits_for_what_a_loop_has_begun():
+    began, go_on = asyncio.Event(), asyncio.Event()
+    finished = False
+
+    async def working(stop: asyncio.Event) -> None:
+        nonlocal finished
+        began.set()
+        await go_on.wait()
+        finished = True
+
+    async with supervised([Loop("working", working)]):
+        await began.wait()
+        go_on.set()
+    assert finished
+
+
+async def test_what_does_not_finish_in_time_is_cancelled():
+    stop, began, cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn(stop: asyncio.Event) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    running = asyncio.create_task(Supervisor([Loop("stubborn", stubborn)], grace_s=0.01).run(stop))
+    await began.wait()
+    stop.set()
+    await running
+    assert cancelled.is_set()
