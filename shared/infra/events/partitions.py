@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from shared.infra.db.database import Database
+from shared.infra.db.errors import LOCK_TIMEOUT, DatabaseUnavailable, sqlstate
 from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, idle
 
@@ -55,7 +56,9 @@ class Partitions:
     async def _step(self, database: Database, sql: str, *args: object) -> str | None:
         try:
             name: str | None = await database.fetchval(sql, *args)
-        except asyncpg.LockNotAvailableError:
+        except DatabaseUnavailable as error:
+            if sqlstate(error) != LOCK_TIMEOUT:
+                raise
             log.info("partition_busy", module=database.module, step=sql)
             return None
         except asyncpg.CheckViolationError:
