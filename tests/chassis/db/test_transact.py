@@ -65,6 +65,20 @@ async def test_what_work_raises_undoes_all_of_it(transact, admin):
     assert await admin.fetchval("select count(*) from event") == 0
 
 
+async def test_a_refusal_rolls_back_and_keeps_the_connection(database, transact):
+    """A new session costs the server far more than a ROLLBACK."""
+
+    async def work(unit):
+        await move(unit, "a", 5)
+        raise Conflict("no")
+
+    for _ in range(3):
+        with pytest.raises(Conflict):
+            await transact(work)
+
+    assert database.connections.opened == 1
+
+
 async def test_an_error_that_work_swallowed_does_not_count_as_success(transact, admin):
     async def work(unit):
         await move(unit, "a", 5)
