@@ -190,30 +190,34 @@ async def test_a_run_that_takes_too_long_is_cut_and_tried_again(two):
 
 
 async def test_an_outcome_is_not_stored_after_the_claim_was_lost(two):
-    """The first worker is slower than its claim; the second runs the task meanwhile, and the first changes nothing any more."""
-    began, go_on = asyncio.Event(), asyncio.Event()
-    runs = []
+    """The first worker is slower than its claim; a second one runs the task meanwhile, and the first changes nothing any more."""
+    began = [asyncio.Event(), asyncio.Event()]
+    go_on = [asyncio.Event(), asyncio.Event()]
+    keys: list[str] = []
 
     async def run(chore: Chore, key: str) -> None:
-        runs.append(key)
-        if len(runs) == 1:
-            began.set()
-            await go_on.wait()
+        number = len(keys)
+        keys.append(key)
+        began[number].set()
+        await go_on[number].wait()
+        if number == 0:
             raise ValueError("the slow one fails")
 
     module = keeper(two.connections, tasks=[TaskKind("chore", Chore, run)])
     await enqueue(module, "contested")
-    slow, quick = (TaskWorker([module], Wakeup([module.database])) for _ in range(2))
-    first = asyncio.create_task(slow.drain())
-    await began.wait()
+    slow = asyncio.create_task(TaskWorker([module], Wakeup([module.database])).drain())
+    await began[0].wait()
     await two.admin.execute("update keeper.task set claimed_until = now() - interval '1 second'")
-    await quick.drain()
-    assert await states(two) == ["done"]
-    go_on.set()
-    await first
+    quick = asyncio.create_task(TaskWorker([module], Wakeup([module.database])).drain())
+    await began[1].wait()
+    go_on[0].set()
+    await slow
+    assert await states(two) == ["claimed"], "it is the second one's"
+    go_on[1].set()
+    await quick
     assert await states(two) == ["done"]
     assert await two.admin.fetchval("select last_error from keeper.task") == "the worker vanished while it ran this task"
-    assert len(set(runs)) == 1
+    assert keys[0] == keys[1]
 
 
 async def test_a_task_whose_worker_vanished_three_times_is_dead(two, module, worker, chores):
