@@ -9,7 +9,7 @@ import pytest
 from modules.catalog.domain.category import CategoryChanges
 from modules.catalog.domain.errors import CategoryCycle, CategoryUnknown, IllegalTransition, PriceMissing, SkuTaken, SlugTaken
 from modules.catalog.domain.price import PriceTag, Sale
-from modules.catalog.domain.product import NewVariant, ProductChanges, VariantChanges
+from modules.catalog.domain.product import NewVariant, ProductChanges, Status, VariantChanges
 from modules.catalog.domain.views import ProductFilter, ProductView, Sort
 from modules.catalog.public import Offer
 from shared.domain.context import Context, begin, current
@@ -18,6 +18,7 @@ from shared.domain.money import Money, UnknownCurrency
 from shared.domain.page import PageRequest
 from tests.catalog.conftest import Shop
 
+PUBLISHED: tuple[Status, ...] = ("published",)
 EVERYTHING = ProductFilter(statuses=("draft", "published", "archived"))
 
 
@@ -182,7 +183,7 @@ async def test_search_finds_words_and_beginnings_of_words_and_ranks_titles_first
     await shop.products.create_product(title="Oak stool, unfinished", slug="d")
 
     async def titles(words: str, *, limit: int = 20, after: tuple[str | int, ...] | None = None) -> list[str]:
-        found = await shop.products.search(words, ProductFilter(), PageRequest(limit=limit, after=after))
+        found = await shop.products.search(words, PUBLISHED, None, PageRequest(limit=limit, after=after))
         return [view.title for view in found.items]
 
     assert await titles("oak stool") == ["Oak stool", "Walnut table"]
@@ -191,8 +192,8 @@ async def test_search_finds_words_and_beginnings_of_words_and_ranks_titles_first
     assert await titles("birch") == []
     for hostile in ("'", "!&|():*", "oak' | 'walnut", "\\", "\\'", "%", "<-> oak", ":*"):
         assert set(await titles(hostile)) <= {"Oak stool", "Oak table", "Walnut table"}
-    first = await shop.products.search("oak", ProductFilter(), PageRequest(limit=2))
-    rest = await shop.products.search("oak", ProductFilter(), PageRequest(limit=2, after=first.next))
+    first = await shop.products.search("oak", PUBLISHED, None, PageRequest(limit=2))
+    rest = await shop.products.search("oak", PUBLISHED, None, PageRequest(limit=2, after=first.next))
     assert len({view.id for view in [*first.items, *rest.items]}) == 3
     assert rest.next is None
 
@@ -202,7 +203,7 @@ async def test_search_keeps_to_the_category(shop: Shop) -> None:
     made = await shop.products.create_product(title="Oak stool", slug="a", category_id=stools.id, variants=variants("A"))
     await shop.products.publish_product(made.id)
     await stool(shop, "b")
-    found = await shop.products.search("oak", ProductFilter(category_id=stools.id), PageRequest())
+    found = await shop.products.search("oak", PUBLISHED, stools.id, PageRequest())
     assert [view.id for view in found.items] == [made.id]
     assert found.next is None
 
@@ -227,7 +228,7 @@ async def test_reads_cost_a_statement_each(shop: Shop) -> None:
     await shop.products.offers([variant.id for variant in made.variants], "USD")
     assert current().sql_count == 1
     begin(Context())
-    await shop.products.search("stool", ProductFilter(), PageRequest(limit=50))
+    await shop.products.search("stool", PUBLISHED, None, PageRequest(limit=50))
     assert current().sql_count == 1
 
 

@@ -65,8 +65,7 @@ class Products(Controller):
         category: FromQuery[Id | None] = None,
     ) -> Reply[Page[ProductView]]:
         """Products in which every word is found or begins a word, the best match first."""
-        wanted = ProductFilter(statuses=visible(None), category_id=category)
-        return paging.page(await products.search(q, wanted, paging.request))
+        return paging.page(await products.search(q, visible(None), category, paging.request))
 
     @post(operation="createProduct", errors=[SlugTaken, SkuTaken, CategoryUnknown, *PRICES])
     async def create(

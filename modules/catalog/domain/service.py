@@ -6,7 +6,7 @@ from typing import TypeVar
 from modules.catalog.domain.errors import PriceMissing
 from modules.catalog.domain.ports import Work
 from modules.catalog.domain.price import PriceTag
-from modules.catalog.domain.product import NewVariant, Product, ProductChanges, VariantChanges
+from modules.catalog.domain.product import NewVariant, Product, ProductChanges, Status, VariantChanges
 from modules.catalog.domain.views import (
     CatalogQueries,
     OfferRow,
@@ -120,8 +120,8 @@ class CatalogService:
     async def products(self, wanted: ProductFilter, sort: Sort, page: PageRequest) -> Slice[ProductView]:
         return await self._queries.products(wanted, sort, page)
 
-    async def search(self, words: str, wanted: ProductFilter, page: PageRequest) -> Slice[ProductView]:
-        return await self._queries.search(words, wanted, page)
+    async def search(self, words: str, statuses: Sequence[Status], category_id: str | None, page: PageRequest) -> Slice[ProductView]:
+        return await self._queries.search(words, statuses, category_id, page)
 
     async def offers(self, variant_ids: Sequence[str], currency: str, quantities: Mapping[str, int] = NO_QUANTITIES) -> list[Offer]:
         exponent(currency)

@@ -102,8 +102,8 @@ class CatalogQueries(Protocol):
 
     async def products(self, wanted: ProductFilter, sort: Sort, page: PageRequest) -> Slice[ProductView]: ...
 
-    async def search(self, words: str, wanted: ProductFilter, page: PageRequest) -> Slice[ProductView]:
-        """Published products in which every word is found, or begins a word, the best match first."""
+    async def search(self, words: str, statuses: Sequence[Status], category_id: str | None, page: PageRequest) -> Slice[ProductView]:
+        """Products in which every word is found, or begins a word, the best match first."""
         ...
 
     async def offers(self, variant_ids: Sequence[str], currency: str) -> list[OfferRow]: ...

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from modules.catalog.domain.price import PriceTag
-from modules.catalog.domain.product import Price
+from modules.catalog.domain.product import Price, Status
 from modules.catalog.domain.views import CategoryPath, CategoryView, OfferRow, ProductFilter, ProductView, Sort, VariantView
 from modules.catalog.infra import statements
 from shared.domain.page import PageRequest, Slice, cut
@@ -39,23 +39,24 @@ class SqlCatalogQueries:
 
     async def products(self, wanted: ProductFilter, sort: Sort, page: PageRequest) -> Slice[ProductView]:
         by_time = sort.endswith("created_at")
-        arguments: list[object] = [list(wanted.statuses), *_between(wanted), page.limit + 1]
+        between = wanted.created_from is not None or wanted.created_to is not None
+        arguments: list[object] = [list(wanted.statuses), page.limit + 1]
         if wanted.category_id is not None:
             arguments.append(wanted.category_id)
+        if between:
+            arguments += [wanted.created_from or _BEGINNING, wanted.created_to or _END]
         if page.after is not None:
             last, last_id = page.after
             arguments += [datetime.fromisoformat(str(last)) if by_time else last, last_id]
-        sql = statements.PRODUCTS[sort, wanted.category_id is not None, page.after is not None]
-        products = [_product(row) for row in await self._database.fetch(sql, *arguments)]
+        shape = statements.Shape(wanted.category_id is not None, between, page.after is not None)
+        products = [_product(row) for row in await self._database.fetch(statements.PRODUCTS[sort, shape], *arguments)]
         return cut(products, page, lambda view: (view.created_at.isoformat() if by_time else view.title, view.id))
 
-    async def search(self, words: str, wanted: ProductFilter, page: PageRequest) -> Slice[ProductView]:
-        arguments: list[object] = [words, list(wanted.statuses), *_between(wanted)]
-        if wanted.category_id is not None:
-            arguments.append(wanted.category_id)
-        arguments += [*(page.after or ()), page.limit + 1]
-        sql = statements.SEARCH[wanted.category_id is not None, page.after is not None]
-        found = cut(await self._database.fetch(sql, *arguments), page, lambda row: (row[12], row[0]))
+    async def search(self, words: str, statuses: Sequence[Status], category_id: str | None, page: PageRequest) -> Slice[ProductView]:
+        category = () if category_id is None else (category_id,)
+        sql = statements.SEARCH[category_id is not None, page.after is not None]
+        rows = await self._database.fetch(sql, words, list(statuses), page.limit + 1, *category, *(page.after or ()))
+        found = cut(rows, page, lambda row: (row[12], row[0]))
         return Slice([_product(row) for row in found.items], found.next)
 
     async def offers(self, variant_ids: Sequence[str], currency: str) -> list[OfferRow]:
@@ -85,10 +86,6 @@ class SqlCatalogQueries:
             return {row[0]: _variant(row) for row in await self._database.fetch(statements.VARIANT, ids, drafts)}
 
         return read
-
-
-def _between(wanted: ProductFilter) -> tuple[datetime, datetime]:
-    return wanted.created_from or _BEGINNING, wanted.created_to or _END
 
 
 def _product(row: Row) -> ProductView:

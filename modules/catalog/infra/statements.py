@@ -1,7 +1,8 @@
 """The SQL of the catalog's reads. Lists are built here, once, from allow-lists of our own; values are always parameters."""
 
 from collections.abc import Mapping
-from typing import Final, get_args
+from itertools import product
+from typing import Final, NamedTuple, get_args
 
 from modules.catalog.domain.views import Sort
 from shared.domain.page import MAX_LIMIT
@@ -54,72 +55,80 @@ where v.id = any($1)
 """
 
 _BELOW: Final = """below (id) as (
-    select $5::text collate "C"
+    select ${place}::text collate "C"
     union all
     select c.id from below b join category c on c.parent_id = b.id
 ),"""
 
 
-def _products(sort: Sort, *, category: bool, after: bool) -> str:
+class Shape(NamedTuple):
+    """What a list of products is asked for; each combination has a statement of its own, so that it has a plan of its own."""
+
+    category: bool
+    between: bool
+    after: bool
+
+
+SHAPES: Final = tuple(Shape(*flags) for flags in product((False, True), repeat=3))
+
+
+def _products(sort: Sort, shape: Shape) -> str:
     """A merge of short index walks, one per status and category, each in the order of the list.
 
+    Parameters: statuses, limit, and where asked for the category, from and to, the last product's sort value and id.
     Without a category product_newest or product_by_title, else product_newest_of_category or product_by_title_of_category.
     The inner limit is a constant, so that the generic plan knows how little it will read.
     """
     column, direction, beyond = sort.removeprefix("-"), *(("desc", "<") if sort.startswith("-") else ("asc", ">"))
-    place = 6 if category else 5
+    between = 3 + shape.category
+    after = between + 2 * shape.between
     return f"""
-with recursive {_BELOW if category else ""}
+with recursive {_BELOW.format(place=3) if shape.category else ""}
 page as (
-    select one.* from unnest($1::text[]) as s (status) {"cross join below b" if category else ""} cross join lateral (
+    select one.* from unnest($1::text[]) as s (status) {"cross join below b" if shape.category else ""} cross join lateral (
         select p.* from product p
-        where p.status = s.status {"and p.category_id = b.id" if category else ""} and p.created_at >= $2 and p.created_at < $3
-        {f"and (p.{column}, p.id) {beyond} (${place}, ${place + 1})" if after else ""}
+        where p.status = s.status {"and p.category_id = b.id" if shape.category else ""}
+        {f"and p.created_at >= ${between} and p.created_at < ${between + 1}" if shape.between else ""}
+        {f"and (p.{column}, p.id) {beyond} (${after}, ${after + 1})" if shape.after else ""}
         order by p.{column} {direction}, p.id {direction} limit {MAX_LIMIT + 1}
     ) one
-    order by one.{column} {direction}, one.id {direction} limit $4
+    order by one.{column} {direction}, one.id {direction} limit $2
 )
 select {_PRODUCT} from page p order by p.{column} {direction}, p.id {direction}
 """  # noqa: S608 - constants of ours
 
 
-PRODUCTS: Final[Mapping[tuple[Sort, bool, bool], str]] = {
-    (sort, category, after): _products(sort, category=category, after=after)
-    for sort in get_args(Sort)
-    for category in (False, True)
-    for after in (False, True)
-}
-"""By sort, whether below a category, whether after some product."""
+PRODUCTS: Final[Mapping[tuple[Sort, Shape], str]] = {(sort, shape): _products(sort, shape) for sort in get_args(Sort) for shape in SHAPES}
 
 
 def _search(*, category: bool, after: bool) -> str:
     """product_search; what it finds is ranked in memory, and there is a bound to how much that is.
 
+    Parameters: words, statuses, limit, and where asked for the category, the last product's rank and id.
     The words come out of to_tsvector, so that they mean what they mean in the index; each may begin a longer one.
     """
-    place = 6 if category else 5
+    last = 4 + category
     return f"""
-with recursive {_BELOW if category else ""}
+with recursive {_BELOW.format(place=4) if category else ""}
 wanted (query) as (
     select string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''':*', ' & ')::tsquery
     from unnest(to_tsvector('simple', $1))
 ),
 matches as (
-    select p.id, p.search from product p, wanted w
-    where p.search @@ w.query and p.status = any($2) {"and p.category_id in (select id from below)" if category else ""}
-        and p.created_at >= $3 and p.created_at < $4
+    select p.id, p.search from product p
+    where p.search @@ (select query from wanted) and p.status = any($2) {"and p.category_id in (select id from below)" if category else ""}
     limit {MOST_MATCHES}
 ),
 ranked as (
-    select m.id, (ts_rank_cd(m.search, w.query) * 1000000)::bigint as rank from matches m, wanted w
+    select m.id, (ts_rank_cd(m.search, (select query from wanted)) * 1000000)::bigint as rank from matches m
 ),
 page as (
     select id, rank from ranked
-    {f"where rank < ${place} or (rank = ${place} and id > ${place + 1})" if after else ""}
-    order by rank desc, id limit $PAGE
+    {f"where rank < ${last} or (rank = ${last} and id > ${last + 1})" if after else ""}
+    order by rank desc, id limit $3
 )
 select {_PRODUCT}, page.rank from page join product p on p.id = page.id order by page.rank desc, p.id
-""".replace("$PAGE", f"${place + 2 if after else place}")  # noqa: S608 - constants of ours
+"""  # noqa: S608 - constants of ours
 
 
 SEARCH: Final[Mapping[tuple[bool, bool], str]] = {

@@ -16,7 +16,7 @@ select id, kind, sku, quantity, location_id, to_location_id, reservation_id, rea
 """
 _LOCATION: Final = "select id, version, name, is_default, created_at from stock_location"
 
-# stock_level_pkey
+# stock_level_by_sku
 _AVAILABLE: Final = """
 select l.sku, l.on_hand - l.allocated - l.reserved
 from stock_location d join stock_level l on l.location_id = d.id

@@ -13,7 +13,7 @@ from shared.domain.errors import NotFound, StaleVersion
 from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
 
-_COLUMNS: Final = "r.id, r.key, r.state, r.location_id, r.expires_at, r.began_at, r.expires_at <= clock_timestamp() as due, r.version"
+_COLUMNS: Final = "r.id, r.key, r.state, r.location_id, r.expires_at, r.began_at, r.expires_at <= statement_timestamp() as due, r.version"
 
 _LINES: Final = """(
     select coalesce(json_agg(json_build_object('sku', n.sku, 'quantity', n.quantity, 'shipped', n.shipped) order by n.sku), '[]')::text
@@ -34,22 +34,22 @@ on conflict (key) do nothing
 # reservation_lapsing
 _LAPSED: Final = f"""
 select {_COLUMNS}, {_LINES} from reservation r
-where r.state = 'held' and r.expires_at <= clock_timestamp()
+where r.state = 'held' and r.expires_at <= statement_timestamp()
 order by r.expires_at limit $1 for update of r skip locked
 """  # noqa: S608 - the same
 
-# reservation_lapsing, then reservation_line_pkey; how many have lapsed and are not yet swept is small
+# reservation_lapsing, then reservation_line_pkey for each: EXISTS would become a join with all lines that there ever were.
 _LAPSED_WITH: Final = """
 select r.id from reservation r
-where r.state = 'held' and r.expires_at <= clock_timestamp()
-    and exists (select from reservation_line n where n.reservation_id = r.id and n.sku = any($1))
+where r.state = 'held' and r.expires_at <= statement_timestamp()
+    and (select true from reservation_line n where n.reservation_id = r.id and n.sku = any($1) limit 1)
 order by r.expires_at limit $2
 """
 
-# reservation_pkey
+# reservation_pkey or reservation_lapsing
 _LOCK_LAPSED: Final = f"""
 select {_COLUMNS}, {_LINES} from reservation r
-where r.id = any($1) and r.state = 'held' and r.expires_at <= clock_timestamp()
+where r.id = any($1) and r.state = 'held' and r.expires_at <= statement_timestamp()
 order by r.id for update of r
 """  # noqa: S608 - the same
 
