@@ -14,9 +14,6 @@ CLAIM_S: Final = 15.0
 RENEW_S: Final = 5.0
 KEEP_DONE_DAYS: Final = 1
 KEEP_DISCARDED_DAYS: Final = 90
-LANE_TAKEN: Final = "23505"
-"""Two workers chose the heads of one lane, which only in rare interleavings are two: the index lets one of them through."""
-
 # Compared with now(), which the planner may look up in an index, unlike clock_timestamp(): there may be many timers in the future.
 _CLAIM: Final = """
 with picked as materialized (
@@ -130,7 +127,10 @@ class Claims:
         self.claim_s = claim_s
 
     async def claim(self, kinds: Sequence[str], most: int) -> list[Claimed]:
-        """At most `most` tasks that are due; raises asyncpg's UniqueViolationError when another worker came first in a lane."""
+        """At most `most` tasks that are due; raises asyncpg's UniqueViolationError when another worker came first in a lane.
+
+        A lane has two heads only in rare interleavings; the index lets one of them through.
+        """
         claim = new_id("clm")
         ends = monotonic() + self.claim_s
         rows = await self._database.fetch(_CLAIM, claim, list(kinds), most, self.claim_s)

@@ -111,3 +111,14 @@ async def test_a_blocked_task_whose_predecessor_ended_unseen_is_freed(two: Two, 
     await two.admin.execute("update keeper.task set state = 'done' where state = 'ready'")
     await worker.drain()
     assert post.sent == [("a", 2)]
+
+
+async def test_the_end_of_one_lets_the_next_of_its_key_go_at_once(two: Two, worker: Worker, listener: Listener):
+    await two.make.make("a")
+    await two.make.make("a")
+    await worker.dispatcher.drain()
+    assert await listener.states() == ["ready", "blocked"]
+    (bench,) = worker.tasks._benches
+    (first,) = await bench._claim(8)
+    await bench._run(first)
+    assert await listener.states() == ["done", "ready"]
