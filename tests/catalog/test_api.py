@@ -204,3 +204,24 @@ async def test_a_repeated_creation_with_the_same_key_is_replayed(shop: Shop, cli
     first = await client.post(variants, json=high, headers=keyed)
     second = await client.post(variants, json=high, headers=keyed)
     assert (second.json(), second.headers["location"], second.headers["etag"]) == (first.json(), first.headers["location"], '"2"')
+
+
+async def test_an_archived_product_is_closed(shop: Shop, client: httpx.AsyncClient, manager: dict[str, str]) -> None:
+    made = await stool(client, manager)
+    address, variant = f"/v1/products/{made['id']}", f"/v1/variants/{made['variants'][0]['id']}"
+    await client.post(f"{address}/archive", headers=manager)
+    fresh, price = {**manager, "If-Match": '"2"'}, {"list_price": {"amount": 1, "currency": "USD"}}
+    for answer in (
+        await client.patch(address, json={"title": "Elm stool"}, headers=fresh),
+        await client.post(f"{address}/variants", json={"sku": "MORE"}, headers=manager),
+        await client.patch(variant, json={"title": "Low"}, headers=fresh),
+        await client.put(f"{variant}/prices/USD", json=price, headers=fresh),
+    ):
+        assert code(answer) == (409, "product_archived")
+    assert "catalog.product_updated" not in await shop.told()
+
+
+async def test_a_product_has_at_most_a_hundred_variants(shop: Shop, client: httpx.AsyncClient, manager: dict[str, str]) -> None:
+    made = await stool(client, manager, variants=[{"sku": f"S{n}"} for n in range(100)])
+    full = await client.post(f"/v1/products/{made['id']}/variants", json={"sku": "MORE"}, headers=manager)
+    assert code(full) == (422, "too_many_variants")

@@ -125,6 +125,19 @@ async def test_a_reservation_that_rescues_a_lapsed_hold_is_kept_for_its_key(
     assert await store.state(old["id"]) == "expired"
 
 
+async def test_what_an_order_was_promised_is_not_released_as_a_hold(
+    store: Store, client: httpx.AsyncClient, manager: dict[str, str]
+) -> None:
+    await store.receive(A=1)
+    made = (await client.post("/v1/reservations", json={"lines": [{"sku": "A", "quantity": 1}]}, headers=manager)).json()
+    await store.reservations.commit(made["id"])
+    address = f"/v1/reservations/{made['id']}"
+    assert code(await client.delete(address, headers={**manager, "If-Match": "*"})) == (409, "illegal_transition")
+    shipment = {"kind": "shipped", "sku": "A", "quantity": 1, "reason": "parcel", "reservation_id": made["id"]}
+    assert (await client.post("/v1/stock_movements", json=shipment, headers=keyed(manager))).status_code == 201
+    assert (await client.get(address, headers=manager)).json()["lines"] == [{"sku": "A", "quantity": 1, "shipped": 1}]
+
+
 async def test_of_fifty_buyers_over_http_exactly_one_gets_the_last_piece(
     store: Store, client: httpx.AsyncClient, manager: dict[str, str]
 ) -> None:

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from modules.inventory.api.schemas import CreateReservation, ExtendReservation
-from modules.inventory.domain.errors import HoldInvalid, IllegalTransition
+from modules.inventory.domain.errors import IllegalTransition
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.views import ReservationView
 from modules.inventory.public import InsufficientStock, Line
@@ -23,7 +23,7 @@ class Reservations(Controller):
     path = "/v1/reservations"
     tags = ("inventory",)
 
-    @post(operation="createReservation", errors=[InsufficientStock, HoldInvalid])
+    @post(operation="createReservation", errors=[InsufficientStock])
     async def create(
         self, data: CreateReservation, request: Request[Any, Any, Any], reservations: NamedDependency[ReservationService]
     ) -> Reply[ReservationView]:
