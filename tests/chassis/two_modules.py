@@ -21,13 +21,12 @@ PASSWORD = "two-modules"
 
 _ROLES = """
 do $$ begin
-    perform pg_advisory_xact_lock(4711);
-    if not exists (select from pg_roles where rolname = 'tenon_{name}') then
-        create role tenon_{name}_owner nologin;
-        create role tenon_{name} login password '{password}';
-        alter role tenon_{name} set search_path = {name}, pg_temp;
-        {settings}
-    end if;
+    create role tenon_{name}_owner nologin;
+    create role tenon_{name} login password '{password}';
+    alter role tenon_{name} set search_path = {name}, pg_temp;
+    {settings}
+exception when duplicate_object or unique_violation then
+    null; -- roles are the cluster's: another worker of this run has made them
 end $$;
 create schema {name} authorization tenon_{name}_owner;
 grant usage on schema {name} to tenon_{name};
