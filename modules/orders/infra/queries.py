@@ -22,7 +22,7 @@ SUMMARIES = f"{rows.ORDER} where o.id = any($1) and o.status <> 'draft'"
 LIST = """
     select o.id, o.number, o.status, o.payment_status, o.fulfilment_status, o.total, o.currency, o.placed_at
     from customer_order o
-    where o.status <> 'draft' and ($1::text is null or o.status = $1) and ($2::text is null or o.id < $2)
+    where o.status <> 'draft' and ($1::text is null or o.status = $1) and o.id < coalesce($2::text, '~')
 """
 # served by customer_order_placed
 LIST_ALL = f"{LIST} order by o.id desc limit $3"

@@ -1,0 +1,207 @@
+"""Carts and orders in a real Postgres: what is stored comes back, belongs to its owner, and is found by an index."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from modules.orders.domain.cart import Address, Cart, CartDetails
+from modules.orders.domain.order import Order
+from modules.orders.domain.owner import Owner
+from modules.orders.domain.ports import Work
+from modules.orders.domain.totals import PricedLine
+from modules.orders.infra import queries
+from shared.domain.errors import NotFound
+from shared.domain.ids import new_id
+from shared.domain.money import Money
+from shared.domain.page import PageRequest
+from shared.domain.work import Transact
+from shared.infra.db.errors import constraint
+
+ADDRESS = Address(name="Ada", line1="1 Main St", city="Oslo", postal_code="0150", country="NO")
+MANY = 20_000
+
+
+@pytest.fixture(scope="module")
+def transact(container: Any) -> Transact[Work]:
+    made: Transact[Work] = container.orders.transact()
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(container: Any) -> queries.SqlOrderQueries:
+    made: queries.SqlOrderQueries = container.orders.queries()
+    return made
+
+
+async def stored_cart(transact: Transact[Work], owner: Owner, *variants: str) -> Cart:
+    cart = Cart(id=new_id("crt"), owner=owner, currency="USD")
+
+    async def work(work: Work) -> None:
+        await work.carts.add(cart)
+        locked = await work.carts.lock(cart.id)
+        locked.set_details(CartDetails(email="a@example.org", shipping_address=ADDRESS))
+        for variant in variants:
+            locked.add(variant, 2)
+        await work.carts.save(locked)
+
+    await transact(work)
+    return cart
+
+
+async def placed_order(transact: Transact[Work], owner: Owner) -> Order:
+    cart = await stored_cart(transact, owner, "var_a", "var_b")
+    lines = [PricedLine(v, "prd_1", v.upper(), "A thing", 2, Money(500, "USD"), Money(1000, "USD")) for v in ("var_a", "var_b")]
+
+    async def work(work: Work) -> Order:
+        order = Order.draft(await work.carts.lock(cart.id), lines, ADDRESS, None)
+        await work.orders.put_draft(order)
+        number, now = await work.orders.next_number()
+        order.place(number, "pin_1", now)
+        await work.orders.save(order)
+        return order
+
+    return await transact(work)
+
+
+async def test_a_cart_comes_back_as_it_was_stored(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
+    owner = Owner(user_id=new_id("usr"))
+    cart = await stored_cart(transact, owner, "var_a", "var_b")
+    seen = await found.cart(cart.id, owner)
+    assert seen is not None
+    assert (seen.email, seen.shipping_address, seen.wanted(), seen.version) == ("a@example.org", ADDRESS, {"var_a": 2, "var_b": 2}, 4)
+
+
+async def test_items_that_are_removed_or_changed_are_so_in_the_table(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
+    owner = Owner(token_hash="h" * 64)
+    cart = await stored_cart(transact, owner, "var_a", "var_b", "var_c")
+
+    async def work(work: Work) -> None:
+        locked = await work.carts.lock(cart.id, owner)
+        locked.remove(locked.items[0].id)
+        locked.set_quantity(locked.items[0].id, 7)
+        locked.add("var_d", 1)
+        await work.carts.save(locked)
+
+    await transact(work)
+    seen = await found.cart(cart.id, owner)
+    assert seen is not None
+    assert seen.wanted() == {"var_b": 7, "var_c": 2, "var_d": 1}
+
+
+async def test_a_row_of_somebody_else_is_not_found(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
+    owner, stranger = Owner(user_id=new_id("usr")), Owner(user_id=new_id("usr"))
+    order = await placed_order(transact, owner)
+    assert await found.cart(order.cart_id, stranger) is None
+    assert await found.order(order.id, stranger) is None
+    assert await found.timeline(order.id, stranger) is None
+    assert await found.order(order.id, None) is not None
+    for look in (lambda w: w.carts.lock(order.cart_id, stranger), lambda w: w.orders.lock(order.id, stranger)):
+        with pytest.raises(NotFound):
+            await transact(look)
+
+
+async def test_an_order_comes_back_as_it_was_agreed(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
+    owner = Owner(user_id=new_id("usr"))
+    order = await placed_order(transact, owner)
+    view = await found.order(order.id, owner)
+    assert view is not None
+    assert (view.status, view.payment_status, view.total) == ("placed", "authorized", Money(2000, "USD"))
+    assert [(line.sku, line.quantity) for line in view.lines] == [("VAR_A", 2), ("VAR_B", 2)]
+    [summary] = await found.summaries([order.id, "ord_unknown"])
+    assert (summary.number, summary.user_id, summary.guest_email) == (order.number, owner.user_id, None)
+
+
+async def test_a_draft_is_seen_by_nobody(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
+    owner = Owner(user_id=new_id("usr"))
+    cart = await stored_cart(transact, owner, "var_a")
+    line = PricedLine("var_a", "prd_1", "A", "A thing", 2, Money(500, "USD"), Money(1000, "USD"))
+
+    async def work(work: Work) -> Order:
+        order = Order.draft(await work.carts.lock(cart.id), [line], ADDRESS, None)
+        await work.orders.put_draft(order)
+        return order
+
+    draft = await transact(work)
+    assert await found.order(draft.id, owner) is None
+    assert await found.summaries([draft.id]) == []
+    assert (await found.orders(owner, None, PageRequest())).items == []
+
+
+async def test_one_cart_has_one_order_whoever_is_first(transact: Transact[Work]) -> None:
+    owner = Owner(user_id=new_id("usr"))
+    cart = await stored_cart(transact, owner, "var_a")
+    line = PricedLine("var_a", "prd_1", "A", "A thing", 2, Money(500, "USD"), Money(1000, "USD"))
+
+    async def work(work: Work) -> None:
+        await work.orders.put_draft(Order.draft(cart, [line], ADDRESS, None))
+
+    outcomes = await asyncio.gather(*(transact(work) for _ in range(8)), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(refused) == 7
+    assert {constraint(error) for error in refused if isinstance(error, BaseException)} == {"customer_order_cart_unique"}
+
+
+BAD_ROWS: dict[str, str] = {
+    "customer_order_placed_whole": "update customer_order set status = 'placed', number = null where id = $1",
+    "customer_order_refunds": "update customer_order set refunded = captured + 1 where id = $1",
+    "customer_order_status": "update customer_order set status = 'lost' where id = $1",
+    "order_line_quantity": "update order_line set quantity = 0 where order_id = $1",
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+async def test_the_table_refuses_what_the_model_would_never_do(transact: Transact[Work], container: Any, name: str) -> None:
+    order = await placed_order(transact, Owner(user_id=new_id("usr")))
+    with pytest.raises(asyncpg.CheckViolationError) as caught:
+        await container.orders.database().fetch(BAD_ROWS[name], order.id)
+    assert constraint(caught.value) == name
+
+
+async def test_the_timeline_can_only_be_added_to(container: Any) -> None:
+    for statement in ("update order_entry set kind = 'x'", "delete from order_entry", "delete from customer_order"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await container.orders.database().fetch(statement)
+
+
+@pytest.fixture
+async def large(admin_dsn: str) -> None:
+    admin = await asyncpg.connect(admin_dsn)
+    await admin.execute(f"""
+        insert into orders.customer_order (id, number, cart_id, user_id, shipping_address, currency, rounding, total, status,
+            payment_status, fulfilment_status, intent_id, attempt, version, placed_at)
+        select 'ord_' || lpad(to_hex(n), 32, '0'), 'N' || n, 'crt_' || n, 'usr_' || n % 500, '{{}}', 'USD', 'half_even', 1, 'placed',
+            'paid', 'unfulfilled', 'pin_' || n, 1, 1, now()
+        from generate_series(1, {MANY}) n
+        on conflict do nothing
+    """)
+    await admin.execute("vacuum analyze orders.customer_order")
+    await admin.close()
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    ("sql", "arguments", "index"),
+    [
+        (queries.LIST_ALL, "null, null, 21", "customer_order_placed"),
+        (queries.LIST_OWN, "null, 'ord_f', 21, 'usr_7'", "customer_order_by_user"),
+    ],
+)
+async def test_a_list_walks_its_index(container: Any, sql: str, arguments: str, index: str) -> None:
+    async with container.shared.connections().use("tenon_orders") as connection:
+        await connection.execute(f"prepare probe as {sql}")
+        try:
+            plan = "\n".join(row[0] for row in await connection.fetch(f"explain (costs off) execute probe({arguments})"))
+        finally:
+            await connection.execute("deallocate probe")
+    assert index in plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
+
+
+async def test_placed_at_is_the_database_s_clock(transact: Transact[Work]) -> None:
+    order = await placed_order(transact, Owner(user_id=new_id("usr")))
+    assert order.placed_at is not None
+    assert order.placed_at.tzinfo is UTC or order.placed_at.utcoffset() == datetime.now(UTC).utcoffset()
