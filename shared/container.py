@@ -19,9 +19,7 @@ class SharedContainer(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
 
-    connect = providers.Singleton(
-        connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret)
-    )
+    connect = providers.Singleton(connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret))
     connections = providers.Singleton(Connections, connect, limit=settings.provided.db_connections)
 
     redis_pool = providers.Singleton(

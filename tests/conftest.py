@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import structlog
 
 from entrypoints.container import Root
 from entrypoints.process import build_worker
@@ -21,6 +22,7 @@ RUN = pytest.StashKey[Run]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    leave_loggers_uncached()
     worker = getattr(config, "workerinput", None)
     if worker is None and "TEST_DB" in os.environ:
         from tests.support.servers import WrongChoice, choose  # noqa: PLC0415 - imports the Docker client, slower than many a test
@@ -30,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
         except WrongChoice as error:
             raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = Run(worker["run"] if worker is not None else None)
+
+
+def leave_loggers_uncached() -> None:
+    """What one test's application has configured would stay in the loggers, and the next test could not capture them."""
+    configure = structlog.configure
+    pytest.MonkeyPatch().setattr(structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False}))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -170,7 +170,7 @@ async def test_killed_here_and_there(story: Story, explorer: Explorer, method: s
     assert await killed_at(story, explorer, method, points) > len(points) // 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("method", ROADS)
 async def test_killed_before_and_after_every_statement_and_commit(story: Story, explorer: Explorer, method: str) -> None:
     points = range(len(await points_of(story, explorer, method)))

@@ -15,6 +15,7 @@ from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.secrets import Secret, role_password
 from tests.notifications.fakes import ADA, BEN, KnownOrders, KnownPeople, order
+from tests.support.application import SECRET
 
 ORDERS = (order("ord_1", user_id="usr_ada"), order("ord_2", guest_email="guest@example.org"))
 
@@ -29,8 +30,8 @@ async def wired(empty_database: str, valkey_url: str, outbox: Path) -> AsyncIter
     settings = Settings(
         environment="test",
         database_url=empty_database,
-        db_secret=Secret("a database secret for the tests of notifications"),
-        secret=Secret("a root secret for the tests of notifications"),
+        db_secret=Secret(SECRET),
+        secret=Secret(SECRET),
         redis_url=valkey_url,
         public_url="https://shop.example",
         mail_url=outbox.as_uri(),

@@ -16,6 +16,7 @@ from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.secrets import Secret, role_password
 from shared.infra.worker import Worker
 from tests.payments.till import Till
+from tests.support.application import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[PaymentsC
     settings = Settings(
         environment="test",
         database_url=empty_database,
-        db_secret=Secret("a database secret for the tests of payments"),
-        secret=Secret("a root secret for the tests of payments"),
+        db_secret=Secret(SECRET),
+        secret=Secret(SECRET),
         redis_url=valkey_url,
         public_url="https://shop.example",
         mail_url="file:///nowhere",

@@ -41,4 +41,3 @@ def database(id: str, publisher: str, on: Mapping[str, On[Any]]) -> Subscription
 
 def outbound(id: str, publisher: str, on: Mapping[str, On[Any]]) -> Subscription[Any]:
     return Subscription(id, publisher, "outbound", on)
-

@@ -76,8 +76,3 @@ values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::float8 * interval '1 sec
 WAKE_SAGA = """
 update saga set wakes = wakes + 1, due_at = least(due_at, clock_timestamp()) where id = $1 and ended_at is null
 """
-
-SAGA_OUTCOME = """
-select state, outcome from saga where id = $1
-"""
-"""For the replay of a flow: ended if `state` is done or failed, and then `outcome` is JSON text to decode and render."""

@@ -15,6 +15,8 @@ from shared.infra.db.migrate import ModuleSchema
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
+from shared.infra.secrets import Secret, role_password
+from tests.support.application import SECRET
 
 ROOT: Final = Path(__file__).parent / "migrations"
 TILL: Final = ModuleSchema("till")
@@ -22,8 +24,8 @@ SHELF: Final = ModuleSchema("shelf", [Subscription("shelf.moves", "till", "datab
 TASK: Final = "till.count"
 
 
-def password_of(role: str) -> str:
-    return f"password of {role}"
+password_of: Final = role_password(Secret(SECRET))
+"""The same as in all tests: roles belong to the server, whatever database they log in to."""
 
 
 class Moved(Event, frozen=True):
