@@ -33,6 +33,13 @@ class Conflict(DomainError):
     title = "Conflict"
 
 
+class IllegalTransition(Conflict):
+    """What it is about is in a state from which this step does not lead anywhere; the state machines are tables."""
+
+    code = "illegal_transition"
+    title = "The state does not allow this step"
+
+
 class RuleViolated(DomainError):
     """The request is well-formed and breaks a rule of the business."""
 

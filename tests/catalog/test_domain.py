@@ -8,7 +8,6 @@ from modules.catalog.domain.category import MAX_DEPTH, Category
 from modules.catalog.domain.errors import (
     CategoryCycle,
     CategoryTooDeep,
-    IllegalTransition,
     NothingToSell,
     ProductArchivedAlready,
     SaleInvalid,
@@ -17,7 +16,7 @@ from modules.catalog.domain.errors import (
 from modules.catalog.domain.price import PriceTag, Sale
 from modules.catalog.domain.product import MAX_VARIANTS, STEPS, NewVariant, Product, ProductChanges, Status, VariantChanges
 from modules.catalog.public import PriceChanged, ProductCreated, VariantCreated
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import CurrencyMismatch, Money, UnknownCurrency
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -7,13 +7,13 @@ import asyncpg
 import pytest
 
 from modules.catalog.domain.category import CategoryChanges
-from modules.catalog.domain.errors import CategoryCycle, CategoryUnknown, IllegalTransition, PriceMissing, SkuTaken, SlugTaken
+from modules.catalog.domain.errors import CategoryCycle, CategoryUnknown, PriceMissing, SkuTaken, SlugTaken
 from modules.catalog.domain.price import PriceTag, Sale
 from modules.catalog.domain.product import NewVariant, ProductChanges, Status, VariantChanges
 from modules.catalog.domain.views import ProductFilter, ProductView, Sort
 from modules.catalog.public import Offer
 from shared.domain.context import Context, begin, current
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money, UnknownCurrency
 from shared.domain.page import PageRequest
 from tests.catalog.conftest import Shop

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from modules.catalog.domain.category import CategoryChanges
-from modules.catalog.domain.errors import CategoryCycle, CategoryUnknown, IllegalTransition, PriceMissing, SlugTaken
+from modules.catalog.domain.errors import CategoryCycle, CategoryUnknown, PriceMissing, SlugTaken
 from modules.catalog.domain.price import PriceTag, Sale
 from modules.catalog.domain.product import NewVariant, ProductChanges
 from modules.catalog.domain.service import CatalogService
 from modules.catalog.domain.tree import CategoryService
 from modules.catalog.public import Offer
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money
 from tests.catalog.fakes import Store
 

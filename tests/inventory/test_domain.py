@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from modules.inventory.domain.errors import HoldInvalid, IllegalTransition, MovementInvalid
+from modules.inventory.domain.errors import HoldInvalid, MovementInvalid
 from modules.inventory.domain.level import LOW_STOCK, Change, Level, Shift, Short, merged
 from modules.inventory.domain.movement import Kind, Movement
 from modules.inventory.domain.reservation import MAX_HOLD_S, MAX_LINES, STEPS, HeldLine, Reservation, State, Step, check_ttl, lines_of
 from modules.inventory.public import LevelChanged, Line, ReservationKeyReused, ReservationReleasedAlready, StockBackIn, StockLow, StockOut
-from shared.domain.errors import StaleVersion
+from shared.domain.errors import IllegalTransition, StaleVersion
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 STATES: list[State] = ["held", "committed", "expired", "released", "deallocated"]

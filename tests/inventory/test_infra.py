@@ -6,12 +6,12 @@ import asyncpg
 import pytest
 
 from modules.inventory.container import InventoryContainer
-from modules.inventory.domain.errors import IllegalTransition, LocationNameTaken, LocationUnknown, MovementInvalid
+from modules.inventory.domain.errors import LocationNameTaken, LocationUnknown, MovementInvalid
 from modules.inventory.domain.level import Level
 from modules.inventory.domain.reservation import MAX_HOLD_S
 from modules.inventory.public import InsufficientStock, Line, ReservationKeyReused, ReservationReleasedAlready
 from shared.domain.context import Context, begin, current
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.page import PageRequest
 from shared.infra.worker import Worker
 from tests.inventory.conftest import Store

@@ -5,9 +5,8 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 
-from modules.inventory.domain.errors import IllegalTransition
 from modules.inventory.public import InsufficientStock, Line, ReservationReleasedAlready
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 from tests.inventory.conftest import Store
 
 REFUSALS = (InsufficientStock, IllegalTransition, ReservationReleasedAlready, NotFound)

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from modules.inventory.domain.errors import IllegalTransition, MovementInvalid
+from modules.inventory.domain.errors import MovementInvalid
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.stock import StockService
 from modules.inventory.public import InsufficientStock, Line, ReservationReleasedAlready
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 from tests.inventory.fakes import HOME, Store
 
 ONE_A = [Line(sku="A", quantity=1)]

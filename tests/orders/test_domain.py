@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modules.orders.domain.cart import Address, Cart, CartDetails, CartStatus
 from modules.orders.domain.checkout import agree
-from modules.orders.domain.errors import CartFull, CartIncomplete, CartNotOpen, CompletionInProgress, IllegalTransition, PriceChanged
+from modules.orders.domain.errors import CartFull, CartIncomplete, CartNotOpen, CompletionInProgress, PriceChanged
 from modules.orders.domain.order import (
     ORDER_TRANSITIONS,
     PAYMENT_TRANSITIONS,
@@ -22,7 +22,7 @@ from modules.orders.domain.order import (
 )
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.totals import Offer, PricedLine, price_lines, sum_of
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

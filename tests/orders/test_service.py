@@ -9,12 +9,12 @@ from modules.orders.domain.cart import Address, CartDetails
 from modules.orders.domain.carts import CartService, hash_of
 from modules.orders.domain.checkout import CheckoutService
 from modules.orders.domain.completion import CompletionSteps
-from modules.orders.domain.errors import CartIncomplete, CartNotOpen, IllegalTransition, NotSellable, PriceChanged
+from modules.orders.domain.errors import CartIncomplete, CartNotOpen, NotSellable, PriceChanged
 from modules.orders.domain.orders import OrderService
 from modules.orders.domain.views import CartView, Completion, OrderView, StillRunning
 from modules.orders.public import OrderCancelled, OrderPaid, OrderPlaced
 from shared.domain.context import Principal
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money, UnknownCurrency
 from tests.orders import fakes
 

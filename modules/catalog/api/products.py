@@ -10,7 +10,6 @@ from msgspec import convert
 from modules.catalog.api.schemas import CreateProduct, CreateVariant, UpdateProduct
 from modules.catalog.domain.errors import (
     CategoryUnknown,
-    IllegalTransition,
     NothingToSell,
     ProductArchivedAlready,
     SaleInvalid,
@@ -30,7 +29,7 @@ from shared.api.paging import Page, Paging
 from shared.api.routes import get, patch, post
 from shared.api.types import Id, Search
 from shared.domain.context import current
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 from shared.domain.money import CurrencyMismatch, UnknownCurrency
 
 PRICES = [SaleInvalid, CurrencyMismatch, UnknownCurrency]

@@ -17,13 +17,6 @@ class SkuTaken(Conflict):
     title = "The SKU is taken"
 
 
-class IllegalTransition(Conflict):
-    """The product's status does not allow this step: a draft is published, a draft or a published product is archived, for good."""
-
-    code = "illegal_transition"
-    title = "The state does not allow this step"
-
-
 class ProductArchivedAlready(Conflict):
     """An archived product is kept as it was and cannot be changed any more."""
 

@@ -8,10 +8,10 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from modules.catalog.domain.errors import IllegalTransition, NothingToSell, ProductArchivedAlready, TooManyVariants
+from modules.catalog.domain.errors import NothingToSell, ProductArchivedAlready, TooManyVariants
 from modules.catalog.domain.price import PriceTag, Sale
 from modules.catalog.public import PriceChanged, ProductArchived, ProductCreated, ProductPublished, ProductUpdated, VariantCreated
-from shared.domain.errors import NotFound, StaleVersion
+from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.events import Event
 from shared.domain.ids import new_id
 from shared.domain.money import Money

@@ -7,7 +7,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from modules.inventory.api.schemas import CreateReservation, ExtendReservation
-from modules.inventory.domain.errors import IllegalTransition
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.views import ReservationView
 from modules.inventory.public import InsufficientStock, Line
@@ -16,7 +15,7 @@ from shared.api.conditional import if_match
 from shared.api.idempotency import once
 from shared.api.routes import delete, get, post
 from shared.api.types import Id
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 
 
 class Reservations(Controller):

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from modules.inventory.api.schemas import CreateMovement, LocationBody
-from modules.inventory.domain.errors import IllegalTransition, LocationNameTaken, LocationUnknown, MovementInvalid
+from modules.inventory.domain.errors import LocationNameTaken, LocationUnknown, MovementInvalid
 from modules.inventory.domain.stock import StockService
 from modules.inventory.domain.views import LevelView, LocationView, MovementView
 from modules.inventory.public import InsufficientStock
@@ -18,7 +18,7 @@ from shared.api.paging import Page, Paging
 from shared.api.routes import get, patch, post
 from shared.api.types import Id, Sku
 from shared.domain.context import current
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 
 
 class StockLocations(Controller):

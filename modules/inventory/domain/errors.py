@@ -3,13 +3,6 @@
 from shared.domain.errors import Conflict, RuleViolated
 
 
-class IllegalTransition(Conflict):
-    """The reservation's state does not allow this step."""
-
-    code = "illegal_transition"
-    title = "The state does not allow this step"
-
-
 class HoldInvalid(RuleViolated):
     """A reservation has 1 to 100 different SKUs, at least one piece of each, and lasts 1 second to 24 hours."""
 

@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from modules.inventory.domain.errors import HoldInvalid, IllegalTransition, MovementInvalid
+from modules.inventory.domain.errors import HoldInvalid, MovementInvalid
 from modules.inventory.domain.level import Shift
 from modules.inventory.public import Line, ReservationKeyReused, ReservationReleasedAlready
-from shared.domain.errors import StaleVersion
+from shared.domain.errors import IllegalTransition, StaleVersion
 
 State = Literal["held", "committed", "expired", "released", "deallocated"]
 Step = Literal["reserve", "extend", "expire", "release", "commit", "ship", "deallocate"]

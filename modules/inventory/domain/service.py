@@ -5,7 +5,6 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from modules.inventory.domain.errors import IllegalTransition
 from modules.inventory.domain.level import Shift, Short, merged
 from modules.inventory.domain.ports import Work
 from modules.inventory.domain.reservation import MAX_HOLD_S, Reservation, Step, check_ttl, lines_of
@@ -20,7 +19,7 @@ from modules.inventory.public import (
     ReservationReleased,
     Shortage,
 )
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 from shared.domain.ids import new_id
 from shared.domain.work import Transact
 

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from modules.orders.api.schemas import CancelOrder
-from modules.orders.domain.errors import CompletionInProgress, IllegalTransition
+from modules.orders.domain.errors import CompletionInProgress
 from modules.orders.domain.order import OrderStatus
 from modules.orders.domain.orders import OrderService
 from modules.orders.domain.views import OrderRow, OrderView, StillRunning, Timeline
@@ -18,7 +18,7 @@ from shared.api.paging import Page, Paging
 from shared.api.routes import get, post
 from shared.api.types import Id
 from shared.domain.context import current
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 
 
 class Orders(Controller):

@@ -72,10 +72,3 @@ class PaymentDeclined(Declined):
     """The payment method was declined: stock has been released and the cart is open for another one."""
 
     code = "payment_declined"
-
-
-class IllegalTransition(Conflict):
-    """The order's state does not allow this step."""
-
-    code = "illegal_transition"
-    title = "The state does not allow this step"

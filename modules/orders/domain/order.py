@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from modules.orders.domain.cart import Address, Cart
-from modules.orders.domain.errors import CompletionInProgress, IllegalTransition
+from modules.orders.domain.errors import CompletionInProgress
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.totals import ROUNDING, PricedLine, sum_of
+from shared.domain.errors import IllegalTransition
 from shared.domain.ids import new_id
 from shared.domain.money import Money
 
