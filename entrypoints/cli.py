@@ -22,6 +22,7 @@ from entrypoints.worker import work
 from shared.infra import config, config_reference
 
 PORT = click.option("--port", type=click.IntRange(1, 65535), help="Instead of the setting's.")
+HOME = click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT, help="Where `make run` keeps its data.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +60,7 @@ def worker() -> None:
 
 @tenon.command("dev")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT, help="Where the data is kept.")
+@HOME
 @click.option("--with-parent", is_flag=True, help="End when the process that started this one ends.")
 def develop(port: int, home: Path, with_parent: bool) -> None:
     """Serve everything on this machine, with servers and demo data of its own."""
@@ -67,15 +68,10 @@ def develop(port: int, home: Path, with_parent: bool) -> None:
 
 
 @tenon.command("demo")
-def tell_the_story() -> None:
-    """Buy something over HTTP, call by call, on the system that is served here or on one of its own."""
-    sys.exit(demo.main())
-
-
-@tenon.command("demo")
-def play() -> None:
+@HOME
+def play(home: Path) -> None:
     """Buy something over HTTP and tell the story, on the running system or on one of its own."""
-    sys.exit(demo.main())
+    sys.exit(demo.main(Home(home)))
 
 
 @tenon.command("seed")

@@ -38,11 +38,11 @@ class Stage:
     outbox: Path
 
 
-def main() -> int:
-    """Play everything; 0 only if every step did what it says."""
+def main(home: Home) -> int:
+    """Play everything, on the system of `home` if that is running; 0 only if every step did what it says."""
     say = Console(highlight=False, soft_wrap=True)
     try:
-        asyncio.run(play(say))
+        asyncio.run(play(say, home))
     except (Disappointed, httpx.HTTPError, TimeoutError) as failure:
         say.print(f"\n[red]The story broke:[/red] {failure}")
         return 1
@@ -50,8 +50,8 @@ def main() -> int:
     return 0
 
 
-async def play(say: Console) -> None:
-    async with stage() as here, httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+async def play(say: Console, home: Home) -> None:
+    async with stage(home) as here, httpx.AsyncClient(base_url=here.url, timeout=30) as client:
         say.print(f"[bold]Tenon on {here.url}[/bold]")
         guest = Shopper(client, say)
         customer = await sign_up(say, guest, here)
@@ -63,9 +63,9 @@ async def play(say: Console) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(home: Home) -> AsyncIterator[Stage]:
     """The system that `make run` serves, or one for the time of the story."""
-    if (environment := Home().running()) is not None:
+    if (environment := home.running()) is not None:
         yield stage_of(environment)
         return
     with socket.socket() as probe:
