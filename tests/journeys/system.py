@@ -1,0 +1,204 @@
+"""Tenon as it runs in earnest: processes of its own for API and worker, on one database, reached over the network."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import asyncpg
+import httpx
+
+from entrypoints.children import Child, free_port
+from entrypoints.container import Root
+from shared.infra.config import Settings
+from shared.infra.events.registry import Registry
+from tests.chassis.waiting import until
+from tests.support.application import composed, environment_of
+from tests.support.processes import program
+from tests.support.shop import Shop
+from tests.support.time import MODULES, let_time_pass
+
+LAST_WORDS: Final = 4000
+"""How many characters of each log a failed test shows."""
+
+PATIENCE_S: Final = 60.0
+POLL_S: Final = 0.02
+
+BUSY: Final = " union all ".join(
+    f"""
+    select '{module}: ' || concat_ws(' ', kind, key, state, last_error) from {module}.task
+    where state in ('claimed', 'blocked', 'dead') or (state = 'ready' and (due_at <= clock_timestamp() or attempts > 0))
+    union all
+    select '{module}: ' || concat_ws(' ', name, key, state, last_error) from {module}.saga where ended_at is null and state <> 'waiting'
+    """
+    for module in MODULES
+)
+UNREAD: Final = """
+    select '{module} has not read ' || e.type || ' of ' || e.key from {module}.cursor c
+    join {publisher}.event e on e.type = any(${types}) and (c.until is not null or not pg_visible_in_snapshot(e.xid, c.consumed))
+    where c.subscription = '{subscription}'
+"""
+LET_ATTEMPTS_GO: Final = """
+    update payments.attempt set claimed_until = now()
+    where id in (select id from payments.attempt where claimed_until > now() for update skip locked)
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process of the system, by its name."""
+
+    name: str
+    child: Child
+
+    def kill(self) -> None:
+        """With -9, and reaped."""
+        os.kill(self.child.pid, signal.SIGKILL)
+        self.child.stop()
+
+
+@dataclass(frozen=True)
+class Api(Running):
+    """A `tenon serve`, the customers' client to it, and the staff of the shop."""
+
+    client: httpx.AsyncClient
+    shop: Shop
+
+
+class System:
+    """Processes are started and killed by tests; `admin` is a superuser's session that looks behind their backs."""
+
+    def __init__(self, settings: Settings, root: Root, admin: "asyncpg.Connection[Any]", logs: Path) -> None:
+        self.settings = settings
+        self.root = root
+        self.admin = admin
+        self.apis: list[Api] = []
+        self.workers: list[Running] = []
+        self._logs = logs
+        self._ended: list[Running] = []
+        self._numbers = count(1)
+
+    @property
+    def outbox(self) -> Path:
+        return Path(self.settings.mail_url.removeprefix("file://"))
+
+    def start_api(self) -> Api:
+        """Begun, and not yet ready."""
+        port = free_port()
+        name = f"api-{next(self._numbers)}"
+        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, limits=unlimited)
+        api = Api(name, self._start(name, "serve", "--port", str(port)), client, Shop(client, self.root))
+        self.apis.append(api)
+        return api
+
+    def start_worker(self) -> Running:
+        name = f"worker-{next(self._numbers)}"
+        worker = Running(name, self._start(name, "worker"))
+        self.workers.append(worker)
+        return worker
+
+    def wait_for(self, api: Api) -> Api:
+        url = f"{api.client.base_url}/health/ready"
+
+        def ready() -> bool:
+            with suppress(httpx.TransportError):
+                return httpx.get(url).status_code == 200
+            return False
+
+        api.child.wait_until(ready, PATIENCE_S)
+        return api
+
+    async def kill(self, process: Running) -> None:
+        """With -9. Its claims stay until their time has come."""
+        process.kill()
+        self._forget(process)
+        if isinstance(process, Api):
+            await process.client.aclose()
+
+    async def end(self) -> None:
+        for process in [*self.apis, *self.workers]:
+            process.child.stop(signal.SIGTERM)
+            self._forget(process)
+            if isinstance(process, Api):
+                await process.client.aclose()
+
+    async def time_passes(self) -> None:
+        """As if every process that held a claim had been dead for long. Sessions of the dead may keep locks for a while."""
+        await self.admin.execute(LET_ATTEMPTS_GO)
+        await let_time_pass(self.settings.database_url)
+
+    async def quiet(self) -> None:
+        """Until no event is unread, no task is due or running, and every saga has ended or waits for somebody."""
+        consumers = Registry(self.root.modules()).consumers
+        unread = [
+            UNREAD.format(
+                module=consumer.module.name, publisher=consumer.subscription.publisher, subscription=consumer.subscription.id, types=place
+            )
+            for place, consumer in enumerate(consumers, start=1)
+        ]
+        question = " union all ".join([BUSY, *unread])
+        ends = monotonic() + PATIENCE_S
+        while left := [row[0] for row in await self.admin.fetch(question, *(consumer.types for consumer in consumers))]:
+            assert monotonic() < ends, f"still to be done: {left}"
+            await asyncio.sleep(POLL_S)
+
+    async def stuck(self, least: int, besides: Collection[int] = ()) -> set[int]:
+        """Wait until at least so many sessions of the system wait for a lock, not counting those of `besides`; answers which."""
+        question = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and pid <> all($1)"
+
+        async def look() -> set[int] | None:
+            waiting = {row[0] for row in await self.admin.fetch(question, list(besides))}
+            return waiting if len(waiting) >= least else None
+
+        return await until(look)
+
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncIterator[None]:
+        """Nobody writes to `table` meanwhile; reading goes on."""
+        session = await asyncpg.connect(self.settings.database_url)
+        try:
+            await session.execute("begin")
+            await session.execute(f"lock table {table} in share row exclusive mode")
+            yield
+        finally:
+            await session.close()
+
+    def last_words(self) -> Iterator[tuple[str, str]]:
+        """Of every process: its name, and how its log ends."""
+        for process in [*self._ended, *self.apis, *self.workers]:
+            yield f"log of {process.name}", process.child.log.read_text(errors="replace")[-LAST_WORDS:] or "(nothing)"
+
+    def _start(self, name: str, *command: str) -> Child:
+        """A process that ends with this one, with the settings of this system and no others."""
+        chosen = [f"{variable}={value}" for variable, value in environment_of(self.settings).items()]
+        foreign = [part for variable in os.environ if variable.startswith("TENON_") for part in ("-u", variable)]
+        line = ["/usr/bin/env", *foreign, *chosen, program("tenon"), *command]
+        return Child(line, self._logs / f"{name}.log", account=None, death=signal.SIGKILL)
+
+    def _forget(self, process: Running) -> None:
+        running: list[Any] = self.apis if isinstance(process, Api) else self.workers
+        running.remove(process)
+        self._ended.append(process)
+
+
+@asynccontextmanager
+async def running(settings: Settings, logs: Path) -> AsyncIterator[System]:
+    """Two API processes and a worker."""
+    async with composed(settings) as root:
+        admin = await asyncpg.connect(settings.database_url)
+        system = System(settings, root, admin, logs)
+        try:
+            system.start_worker()
+            for api in [system.start_api(), system.start_api()]:
+                system.wait_for(api)
+            yield system
+        finally:
+            await system.end()
+            await admin.close()
