@@ -12,13 +12,9 @@ from dependency_injector import providers
 from modules.catalog.container import CatalogContainer
 from modules.catalog.domain.service import CatalogService
 from modules.catalog.domain.tree import CategoryService
-from shared.api.wiring import build_app
-from shared.container import SharedContainer
-from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
-from shared.infra.secrets import Secret, role_password
-from tests.support.application import SECRET
+from tests.support import application
 from tests.support.tokens import bearer
 
 
@@ -49,20 +45,11 @@ def clock() -> StoppedClock:
 
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str, clock: StoppedClock) -> AsyncIterator[CatalogContainer]:
-    settings = Settings(
-        environment="test",
-        database_url=empty_database,
-        db_secret=Secret(SECRET),
-        secret=Secret(SECRET),
-        redis_url=valkey_url,
-        public_url="http://test",
-        mail_url="file:///nowhere",
-    )
-    await migrate(empty_database, [ModuleSchema("catalog")], role_password(settings.db_secret))
-    shared = SharedContainer(settings=settings)
+    await migrate(empty_database, [ModuleSchema("catalog")], application.password_of)
+    shared = application.alone(empty_database, valkey_url)
     shared.clock.override(providers.Object(clock))
     yield CatalogContainer(shared=shared)
-    await shared.connections().close()
+    await application.close(shared)
 
 
 @pytest.fixture
@@ -77,10 +64,7 @@ async def shop(empty_database: str, wired: CatalogContainer, clock: StoppedClock
 @pytest.fixture(scope="module")
 async def client(wired: CatalogContainer) -> AsyncIterator[httpx.AsyncClient]:
     """The API with the routes of the catalog alone."""
-    shared = wired.shared
-    app = build_app([wired.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="http://test")
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with application.client_of(wired) as client:
         yield client
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import migrate
-from tests.chassis.db.till import ROOT, TILL, password_of
+from tests.chassis.db.till import ROOT, TILL
 from tests.faults.proxy import Proxy
+from tests.support.application import password_of
 
 
 @pytest.fixture(scope="module")

@@ -9,31 +9,17 @@ from litestar import Litestar
 
 from modules.identity.container import IdentityContainer
 from shared.api.wiring import build_app
-from shared.container import SharedContainer
-from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
-from shared.infra.secrets import Secret, role_password
-from tests.support.application import SECRET
+from tests.support import application
 
 
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[IdentityContainer]:
-    settings = Settings(
-        environment="test",
-        database_url=empty_database,
-        db_secret=Secret(SECRET),
-        secret=Secret(SECRET),
-        redis_url=valkey_url,
-        public_url="https://shop.example",
-        mail_url="file:///nowhere",
-        password_memory_kib=8,
-        db_connections=60,
-    )
-    await migrate(empty_database, [ModuleSchema("identity")], role_password(settings.db_secret))
-    shared = SharedContainer(settings=settings)
+    await migrate(empty_database, [ModuleSchema("identity")], application.password_of)
+    shared = application.alone(empty_database, valkey_url, password_memory_kib=8, db_connections=60)
     yield IdentityContainer(shared=shared)
-    await shared.connections().close()
+    await application.close(shared)
 
 
 @pytest.fixture
@@ -60,6 +46,5 @@ async def app(wired: IdentityContainer) -> Litestar:
 
 @pytest.fixture
 async def client(app: Litestar, identity: IdentityContainer) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with application.speaking_to(app) as client:
         yield client

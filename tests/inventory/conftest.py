@@ -15,16 +15,12 @@ from modules.inventory.domain.stock import StockService
 from modules.inventory.domain.views import LocationView
 from modules.inventory.infra.work import SqlWork
 from modules.inventory.public import PUBLISHES
-from shared.api.wiring import build_app
-from shared.container import SharedContainer
 from shared.domain.page import PageRequest
-from shared.infra.config import Settings
 from shared.infra.db.connections import Connection, Connections
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
-from shared.infra.secrets import Secret, role_password
-from tests.support.application import SECRET
+from tests.support import application
 from tests.support.tokens import bearer
 
 
@@ -101,22 +97,13 @@ def counted(uow: UnitOfWork) -> SqlWork:
 
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[InventoryContainer]:
-    settings = Settings(
-        environment="test",
-        database_url=empty_database,
-        db_secret=Secret(SECRET),
-        secret=Secret(SECRET),
-        redis_url=valkey_url,
-        public_url="http://test",
-        mail_url="file:///nowhere",
-    )
-    await migrate(empty_database, [ModuleSchema("inventory")], role_password(settings.db_secret))
-    shared = SharedContainer(settings=settings)
+    await migrate(empty_database, [ModuleSchema("inventory")], application.password_of)
+    shared = application.alone(empty_database, valkey_url)
     shared.connections.override(providers.Singleton(Connections, shared.connect, wait_s=20))
     container = InventoryContainer(shared=shared)
     container.transact.override(providers.Singleton(Transact, container.database, providers.Object(counted), events=PUBLISHES))
     yield container
-    await shared.connections().close()
+    await application.close(shared)
 
 
 @pytest.fixture
@@ -133,10 +120,7 @@ async def store(empty_database: str, wired: InventoryContainer) -> AsyncIterator
 @pytest.fixture(scope="module")
 async def client(wired: InventoryContainer) -> AsyncIterator[httpx.AsyncClient]:
     """The API with the routes of the inventory alone."""
-    shared = wired.shared
-    app = build_app([wired.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="http://test")
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with application.client_of(wired) as client:
         yield client
 
 

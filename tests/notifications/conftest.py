@@ -8,14 +8,10 @@ import httpx
 import pytest
 
 from modules.notifications.container import NotificationsContainer
-from shared.api.wiring import build_app
-from shared.container import SharedContainer
-from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
-from shared.infra.secrets import Secret, role_password
 from tests.notifications.fakes import ADA, BEN, KnownOrders, KnownPeople, order
-from tests.support.application import SECRET
+from tests.support import application
 
 ORDERS = (order("ord_1", user_id="usr_ada"), order("ord_2", guest_email="guest@example.org"))
 
@@ -27,23 +23,12 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str, outbox: Path) -> AsyncIterator[NotificationsContainer]:
-    settings = Settings(
-        environment="test",
-        database_url=empty_database,
-        db_secret=Secret(SECRET),
-        secret=Secret(SECRET),
-        redis_url=valkey_url,
-        public_url="https://shop.example",
-        mail_url=outbox.as_uri(),
-        mail_from="Tenon <shop@shop.example>",
-    )
-    shared = SharedContainer(settings=settings)
+    shared = application.alone(empty_database, valkey_url, mail_url=outbox.as_uri(), mail_from="Tenon <shop@shop.example>")
     container = NotificationsContainer(shared=shared, identity=KnownPeople(ADA, BEN), orders=KnownOrders(*ORDERS))
     schemas = [ModuleSchema("identity"), ModuleSchema("orders"), ModuleSchema("notifications", container.module().subscriptions)]
-    await migrate(empty_database, schemas, role_password(settings.db_secret))
+    await migrate(empty_database, schemas, application.password_of)
     yield container
-    await shared.connections().close()
-    await shared.redis().aclose()
+    await application.close(shared)
 
 
 @pytest.fixture
@@ -64,8 +49,5 @@ async def notifications(wired: NotificationsContainer, admin: Connection, outbox
 
 @pytest.fixture
 async def client(notifications: NotificationsContainer) -> AsyncIterator[httpx.AsyncClient]:
-    shared = notifications.shared
-    app = build_app([notifications.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with application.client_of(notifications) as client:
         yield client

@@ -7,36 +7,20 @@ import httpx
 import pytest
 
 from modules.payments.container import PaymentsContainer
-from shared.api.wiring import build_app
-from shared.container import SharedContainer
 from shared.domain.context import Context, begin
-from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
-from shared.infra.secrets import Secret, role_password
 from shared.infra.worker import Worker
 from tests.payments.till import Till
-from tests.support.application import SECRET
+from tests.support import application
 
 
 @pytest.fixture(scope="module")
 async def wired(empty_database: str, valkey_url: str) -> AsyncIterator[PaymentsContainer]:
-    settings = Settings(
-        environment="test",
-        database_url=empty_database,
-        db_secret=Secret(SECRET),
-        secret=Secret(SECRET),
-        redis_url=valkey_url,
-        public_url="https://shop.example",
-        mail_url="file:///nowhere",
-        db_connections=60,
-    )
-    await migrate(empty_database, [ModuleSchema("payments")], role_password(settings.db_secret))
-    shared = SharedContainer(settings=settings)
-    container = PaymentsContainer(shared=shared)
-    yield container
-    await shared.connections().close()
-    await shared.redis().aclose()
+    await migrate(empty_database, [ModuleSchema("payments")], application.password_of)
+    shared = application.alone(empty_database, valkey_url, db_connections=60)
+    yield PaymentsContainer(shared=shared)
+    await application.close(shared)
 
 
 @pytest.fixture
@@ -71,8 +55,5 @@ def worker(payments: PaymentsContainer) -> Worker:
 
 @pytest.fixture
 async def client(payments: PaymentsContainer) -> AsyncIterator[httpx.AsyncClient]:
-    shared = payments.shared
-    app = build_app([payments.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both spell ASGI, each in its own types
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with application.client_of(payments) as client:
         yield client

@@ -5,20 +5,27 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import httpx
+from litestar import Litestar
 
 from entrypoints import schemas
 from entrypoints.container import Root, compose
 from entrypoints.http import create_app
+from shared.api.wiring import build_app
+from shared.container import SharedContainer
 from shared.infra.config import Settings, load
+from shared.infra.secrets import Secret, role_password
 from tests.support import databases
 from tests.support.run import Run
 
 SECRET: Final = "well known, and of tests only: k2Jd8sLq0vNz"
 REDIS_DATABASES: Final = 16
+
+password_of: Final = role_password(Secret(SECRET))
+"""Roles belong to the server, whatever database they log in to: they have one password in all tests."""
 
 
 def settings(database_url: str, run: Run, outbox: Path) -> Settings:
@@ -67,13 +74,44 @@ async def composed(chosen: Settings) -> AsyncIterator[Root]:
     try:
         yield root
     finally:
-        await root.shared.connections().close()
-        await root.shared.redis().aclose()
+        await close(root.shared)
 
 
 @asynccontextmanager
 async def client(root: Root) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(root)
+    async with speaking_to(create_app(root)) as opened:
+        yield opened
+
+
+def alone(database_url: str, valkey_url: str, **settings: Any) -> SharedContainer:
+    """What one module needs to be tested without the others; `settings` differ from the usual ones."""
+    usual: dict[str, Any] = {
+        "environment": "test",
+        "db_secret": Secret(SECRET),
+        "secret": Secret(SECRET),
+        "public_url": "https://shop.example",
+        "mail_url": "file:///nowhere",
+    }
+    return SharedContainer(settings=Settings(database_url=database_url, redis_url=valkey_url, **(usual | settings)))
+
+
+async def close(shared: SharedContainer) -> None:
+    await shared.connections().close()
+    await shared.redis().aclose()
+
+
+@asynccontextmanager
+async def client_of(container: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """The API with the routes of one module alone, whose container this is."""
+    shared = container.shared
+    public_url = shared.settings().public_url
+    app = build_app([container.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url=public_url)
+    async with speaking_to(app) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def speaking_to(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
         yield opened

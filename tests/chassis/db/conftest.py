@@ -10,7 +10,8 @@ from shared.infra.db.database import Database
 from shared.infra.db.migrate import migrate
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
-from tests.chassis.db.till import ROOT, SHELF, TILL, connected, password_of, transact_of
+from tests.chassis.db.till import ROOT, SHELF, TILL, connected, transact_of
+from tests.support.application import password_of
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import pytest
 from shared.infra.db.chains import MIGRATIONS, NOTHING, Chain
 from shared.infra.db.migrate import MigrationFailed, ModuleSchema, downgrade, migrate, pending
 from shared.infra.events.subscription import Subscription
-from tests.chassis.db.till import ROOT, SHELF, TILL, connected, password_of
+from tests.chassis.db.till import ROOT, SHELF, TILL, connected
 from tests.support import databases
+from tests.support.application import password_of
 
 MODULES = sorted(folder.name for folder in MIGRATIONS.iterdir() if (folder / "0001_chassis.py").exists())
 

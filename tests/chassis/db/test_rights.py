@@ -8,7 +8,7 @@ import pytest
 from shared.infra.db.chains import MIGRATIONS
 from shared.infra.db.migrate import ModuleSchema, migrate
 from shared.infra.events.subscription import Subscription
-from tests.chassis.db.till import password_of
+from tests.support.application import password_of
 
 MODULES = sorted(folder.name for folder in MIGRATIONS.iterdir() if (folder / "0001_chassis.py").exists())
 CONSUMER, PUBLISHER = MODULES[0], MODULES[1]

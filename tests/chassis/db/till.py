@@ -15,17 +15,12 @@ from shared.infra.db.migrate import ModuleSchema
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
-from shared.infra.secrets import Secret, role_password
-from tests.support.application import SECRET
+from tests.support.application import password_of
 
 ROOT: Final = Path(__file__).parent / "migrations"
 TILL: Final = ModuleSchema("till")
 SHELF: Final = ModuleSchema("shelf", [Subscription("shelf.moves", "till", "database", {})])
 TASK: Final = "till.count"
-
-
-password_of: Final = role_password(Secret(SECRET))
-"""The same as in all tests: roles belong to the server, whatever database they log in to."""
 
 
 class Moved(Event, frozen=True):
