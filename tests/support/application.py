@@ -95,7 +95,7 @@ def alone(database_url: str, valkey_url: str, **settings: Any) -> SharedContaine
     return SharedContainer(settings=Settings(database_url=database_url, redis_url=valkey_url, **(usual | settings)))
 
 
-async def close(shared: SharedContainer) -> None:
+async def close(shared: Any) -> None:
     await shared.connections().close()
     await shared.redis().aclose()
 

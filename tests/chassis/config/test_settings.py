@@ -42,7 +42,7 @@ def test_an_unknown_name_gets_a_did_you_mean() -> None:
 
 
 def test_names_of_other_programs_are_nobody_s_business() -> None:
-    assert load({**GOOD, "PATH": "/bin", "DATABASE_URL": "x"})
+    assert load({**GOOD, "PATH": "/bin", "DATABASE_URL": "x"}) == load(GOOD)
 
 
 @pytest.mark.parametrize("weak", ["k9-tiny", "a" * 64, "please-change-me-before-you-deploy-this-thing"])
@@ -84,6 +84,13 @@ def test_a_missing_secret_file_is_a_fault_not_a_crash(tmp_path: Path) -> None:
 
 def test_a_list_is_separated_by_commas() -> None:
     assert load({**GOOD, "TENON_MODULES": "catalog, orders"}).modules == ("catalog", "orders")
+
+
+def test_traces_go_to_an_address_or_nowhere() -> None:
+    assert load({**GOOD, "TENON_OTLP_ENDPOINT": ""}).otlp_endpoint == ""
+    assert load({**GOOD, "TENON_OTLP_ENDPOINT": "http://127.0.0.1:4318"}).otlp_endpoint
+    assert "begin it with http:// or https://" in faults({**GOOD, "TENON_OTLP_ENDPOINT": "127.0.0.1:4318"})
+    assert "TENON_TRACE_RATIO" in faults({**GOOD, "TENON_TRACE_RATIO": "1.5"})
 
 
 def test_a_secret_is_never_shown() -> None:
