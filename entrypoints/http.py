@@ -1,20 +1,23 @@
 """The API as an ASGI application: every hosted module's routes, and, where wished, the worker's loops in the same process."""
 
+from urllib.parse import urlsplit
+
 from litestar import Litestar
 
 from entrypoints.container import Root, hosted
 from entrypoints.process import running
-from shared.api.health import Check
+from shared.api.health import Check, Lifecycle
 from shared.api.middleware import EdgeOptions
 from shared.api.operations import POLICY, OperationRoutes
 from shared.api.wiring import Part, build_app
+from shared.infra import tracing
 from shared.infra.config import Settings
 from shared.infra.saga.operations import SagaOperations
 from shared.infra.telemetry import configure_logging
 from shared.module import Module
 
 
-def create_app(root: Root, *, with_worker: bool = False) -> Litestar:
+def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None) -> Litestar:
     """Raises ConfigurationError for a module that does not exist; opens nothing before the lifespan begins."""
     settings: Settings = root.settings()
     configure_logging(settings.log_format, settings.log_level)
@@ -28,6 +31,9 @@ def create_app(root: Root, *, with_worker: bool = False) -> Litestar:
             origins=settings.cors_origins,
             deadline_s=settings.request_seconds,
             development=settings.environment == "development",
+            hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),
+            spans=tracing.active,
+            trace_ratio=settings.trace_ratio,
         ),
         checks=[
             *(database(module) for module in modules),
@@ -35,6 +41,7 @@ def create_app(root: Root, *, with_worker: bool = False) -> Litestar:
             Check("redis", root.shared.redis().ping, essential=False),
         ],
         lifespan=[lambda: running(root, with_worker=with_worker)],
+        lifecycle=lifecycle,
     )
 
 

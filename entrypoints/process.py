@@ -10,6 +10,7 @@ from entrypoints.container import Root, hosted
 from shared.infra.db.connections import Connections
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.supervisor import Loop, idle, supervised
+from shared.infra.tracing import exporting
 from shared.infra.worker import Worker
 
 REAP_EVERY_S: Final = 5.0
@@ -25,7 +26,7 @@ async def running(root: Root, *, with_worker: bool) -> AsyncIterator[None]:
     else:
         loops.append(Loop("wake-up", Wakeup([module.database for module in hosted(root)]).run))
     try:
-        async with supervised(loops):
+        async with exporting(root.settings().otlp_endpoint), supervised(loops):
             settle_garbage()
             yield
     finally:

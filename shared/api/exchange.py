@@ -17,7 +17,6 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 API_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-UNMATCHED: Final = "(unmatched)"
 
 
 class Exchange:
@@ -59,9 +58,9 @@ class Exchange:
         self._extra.append((name, value))
 
     @property
-    def route(self) -> str:
+    def route(self) -> str | None:
         """The template of the route, such as `/v1/products/{product_id}`: as many values as there are routes."""
-        return self.scope.get("path_template", UNMATCHED)
+        return self.scope.get("path_template")
 
     async def receive(self) -> ReceiveMessage:
         """Raises BodyTooLarge when more was sent than is read, ClientGone when the body ends before its time."""

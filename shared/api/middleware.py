@@ -6,7 +6,7 @@ log line. Each is a small function; a request pays a few microseconds for all of
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from logging import ERROR, INFO, WARNING
@@ -22,17 +22,19 @@ from shared.api.exchange import Exchange
 from shared.api.failures import refusal_of
 from shared.api.problems import ProblemWriter
 from shared.api.refusals import BodyTooLarge, DeadlineExceeded, Fault, HeadersTooLarge, HostRefused, InvalidRequest
-from shared.api.tracing import begin_trace
+from shared.api.tracing import ServerSpan, Spans, begin_trace, continued
 from shared.api.versioning import negotiate
 from shared.api.wire import Outgoing
 from shared.domain.authentication import Authenticator
-from shared.domain.context import begin
+from shared.domain.context import Context, begin
 from shared.domain.errors import DomainError
 
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 1024 * 1024
 CORS_SECONDS: Final = b"600"
 EXPOSED: Final = b"ETag, Link, Location, Retry-After, Trace-Id, Api-Version, Idempotent-Replayed"
+
+UNMATCHED: Final = "(unmatched)"
 
 _READ_HERE: Final = {
     name.encode(): name
@@ -54,12 +56,17 @@ _log = structlog.get_logger("tenon.access")
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeOptions:
-    """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers."""
+    """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers.
+
+    `spans` answers None while nobody wants them; then `trace_ratio`, the share of traces that are begun here and recorded, is void.
+    """
 
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
     deadline_s: float = 15.0
     development: bool = False
+    spans: Callable[[], Spans | None] = lambda: None
+    trace_ratio: float = 0.0
 
 
 class Edge:
@@ -76,14 +83,15 @@ class Edge:
         self._origins = frozenset(options.origins)
         self._deadline_s = options.deadline_s
         self._development = options.development
+        self._spans = options.spans
+        self._trace_ratio = options.trace_ratio
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
             await self._app(scope, receive, send)
             return
         headers, size, repeated = read_headers(scope)
-        context = begin_trace(headers.get("traceparent"), self._deadline_s)
-        begin(context)
+        context, span = self._begin(scope, headers.get("traceparent"))
         exchange = Exchange(scope, receive, send, context, MAX_BODY_BYTES, perf_counter(), development=self._development)
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -99,6 +107,14 @@ class Edge:
             await self._refuse(exchange, refusal_of(error))
         finally:
             log_request(exchange)
+            if span is not None:
+                span.end(exchange.route, exchange.status)
+
+    def _begin(self, scope: HTTPScope, traceparent: str | None) -> tuple[Context, ServerSpan | None]:
+        spans, caller = self._spans(), continued(traceparent)
+        context = begin_trace(caller, self._deadline_s, self._trace_ratio if spans else 0.0)
+        begin(context)
+        return context, spans.serve(context, caller, scope["method"], scope["path"]) if spans and context.sampled else None
 
     async def _admit(self, exchange: Exchange, headers: dict[str, str], size: int, repeated: str | None) -> bool:
         """Whether the request goes on to its route; otherwise it has been answered."""
@@ -196,7 +212,7 @@ def log_request(exchange: Exchange) -> None:
     fields: dict[str, Any] = {
         "trace_id": context.trace_id,
         "method": exchange.scope["method"],
-        "route": exchange.route,
+        "route": exchange.route or UNMATCHED,
         "status": status,
         "ms": round((perf_counter() - exchange.began) * 1000, 2),
         "sql": context.sql_count,

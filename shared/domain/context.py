@@ -24,6 +24,8 @@ class Principal(msgspec.Struct, frozen=True):
 ANONYMOUS: Final = Principal()
 SYSTEM: Final = Principal(kind="service", id="tenon")
 
+_ODD: Final = frozenset("13579bdf")
+
 
 @dataclass(slots=True)
 class Context:
@@ -38,6 +40,11 @@ class Context:
     sql_count: int = 0
     sql_seconds: float = 0.0
     log: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the trace is recorded, by whoever records: the lowest bit of its flags."""
+        return self.traceparent[-1:] in _ODD
 
     def seconds_left(self, default: float) -> float:
         """Time until the deadline, never negative; `default` when there is none."""

@@ -18,7 +18,13 @@ EXIT_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h: what a process that refuses its settings ends with."""
 
 
-SCHEMES = {"database_url": ("postgresql",), "redis_url": ("redis", "rediss", "unix"), "mail_url": ("smtp", "smtps", "file")}
+SCHEMES = {
+    "database_url": ("postgresql",),
+    "redis_url": ("redis", "rediss", "unix"),
+    "mail_url": ("smtp", "smtps", "file"),
+    "otlp_endpoint": ("http", "https"),
+}
+MAY_BE_EMPTY = {"otlp_endpoint"}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: Annotated[str, Meta(description="The sender of every mail.")] = "Tenon <shop@tenon.invalid>"
     password_memory_kib: Annotated[int, Meta(ge=8, le=1_048_576, description="Argon2id memory per hash, in KiB.")] = 65536
     reservation_seconds: Annotated[int, Meta(ge=30, le=86400, description="How long completing a cart may hold stock, in seconds.")] = 900
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            description="The OTLP/HTTP collector that traces go to; empty: none go. More by OpenTelemetry's OTEL_EXPORTER_OTLP_….",
+            examples=["http://127.0.0.1:4318"],
+        ),
+    ] = ""
+    trace_ratio: Annotated[
+        float, Meta(ge=0, le=1, description="The share of requests that are traced, where the caller has not decided it.")
+    ] = 0.05
     log_format: Annotated[Literal["json", "console"], Meta(description="One JSON object per line, or lines for people.")] = "json"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The lowest level that is logged.")] = "info"
 
@@ -84,6 +100,11 @@ def variable(field: str) -> str:
 
 def process_environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 - the one place that reads it
+
+
+def use_current_conventions() -> None:
+    """OpenTelemetry's instrumentations read the generation of their attributes' names from the environment and nowhere else."""
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "database,http")  # noqa: TID251 - the one place that knows it
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -143,7 +164,7 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
     faults = [
         f"{variable(field)}: begin it with {' or '.join(f'{scheme}://' for scheme in schemes)}"
         for field, schemes in SCHEMES.items()
-        if field in values and urlsplit(values[field]).scheme not in schemes
+        if field in values and (values[field] or field not in MAY_BE_EMPTY) and urlsplit(values[field]).scheme not in schemes
     ]
     if values.get("environment", "production") != "production":
         return faults

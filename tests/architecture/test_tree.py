@@ -24,6 +24,7 @@ IMPORTED_AS: Final = {
     "argon2-cffi": "argon2",
     "opentelemetry-api": "opentelemetry.trace",
     "opentelemetry-sdk": "opentelemetry.sdk",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
     "opentelemetry-instrumentation-asyncpg": "opentelemetry.instrumentation.asyncpg",
     "opentelemetry-instrumentation-redis": "opentelemetry.instrumentation.redis",
 }

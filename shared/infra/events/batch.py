@@ -10,9 +10,10 @@ from shared.domain.context import begin
 from shared.infra.db.errors import may_run_again
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.cursor import Cursor, Place, Window
-from shared.infra.events.envelope import Envelope, Undeliverable, carried_context
+from shared.infra.events.envelope import Envelope, Undeliverable, carried_context, handling
 from shared.infra.events.failing import Carried, carry
 from shared.infra.events.registry import Consumer
+from shared.infra.tracing import traced_batch
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +62,15 @@ class Batch:
         pass_ = _Pass(self.consumer, uow, place)
         ends = monotonic() + LONGEST_S
         done = 0
-        for envelope, behind in window.events:
-            await pass_.take(envelope, behind)
-            done += 1
-            if monotonic() >= ends:
-                break
-        await carry(uow, self.consumer.kind, pass_.carried)
-        more = not window.whole or done < len(window.events)
-        await self._advance(uow, place, window, done, more)
+        with traced_batch(f"receive {self.consumer.subscription.id}", (envelope.headers for envelope, _ in window.events)):
+            for envelope, behind in window.events:
+                await pass_.take(envelope, behind)
+                done += 1
+                if monotonic() >= ends:
+                    break
+            await carry(uow, self.consumer.kind, pass_.carried)
+            more = not window.whole or done < len(window.events)
+            await self._advance(uow, place, window, done, more)
         return Taken(done, len(pass_.carried), more)
 
     async def _advance(self, uow: UnitOfWork, place: Place, window: Window, done: int, more: bool) -> None:
@@ -111,9 +113,10 @@ class _Pass:
             return
         begin(carried_context(delivery.headers, causation=delivery.event_id))
         try:
-            async with self._uow.savepoint():
-                work: Any = self._consumer.module.work(self._uow)
-                await reaction.handle(work, delivery)
+            with handling(self._consumer.subscription.id, delivery):
+                async with self._uow.savepoint():
+                    work: Any = self._consumer.module.work(self._uow)
+                    await reaction.handle(work, delivery)
         except Exception as error:
             if may_run_again(error):
                 raise  # the whole batch, and no event is to blame

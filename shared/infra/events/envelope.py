@@ -1,6 +1,7 @@
 """An event on its way to a subscriber: as it was stored, and what becomes of it for a handler."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from shared.domain.context import SYSTEM, Context, Principal
 from shared.domain.events import Delivery
 from shared.infra.db.statements import Row
 from shared.infra.events.subscription import On
+from shared.infra.tracing import traced
 
 
 class Undeliverable(Exception):
@@ -50,6 +52,19 @@ class Envelope(msgspec.Struct, frozen=True):
             raise Undeliverable(f"{self.type} v{self.version} does not fit {reaction.shape.__name__}: {error}") from error
         known = (self.event_id, self.type, self.version, self.key, self.aggregate_version, self.created_at)
         return reaction, Delivery(*known, headers=headers, data=data)
+
+
+def handling(subscription: str, delivery: Delivery[Any]) -> AbstractContextManager[None]:
+    """A span around a handler, on the trace of the event."""
+    return traced(
+        f"process {delivery.type}",
+        "consumer",
+        messaging_system="tenon",
+        messaging_operation_type="process",
+        messaging_destination_name=delivery.type,
+        messaging_consumer_group_name=subscription,
+        messaging_message_id=delivery.event_id,
+    )
 
 
 def carried_context(headers: Mapping[str, str], causation: str = "") -> Context:

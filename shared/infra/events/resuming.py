@@ -10,7 +10,7 @@ from shared.domain.events import Delivery
 from shared.domain.guard import outbound
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
-from shared.infra.events.envelope import Envelope, Undeliverable, carried_context
+from shared.infra.events.envelope import Envelope, Undeliverable, carried_context, handling
 from shared.infra.events.registry import Consumer
 from shared.infra.events.subscription import On
 from shared.infra.tasks.claims import Claimed, Claims, Outcome
@@ -48,7 +48,8 @@ class HandleLater:
             await reaction.handle(self._consumer.module.work(uow), delivery)
             await self._claims.settle([Outcome(task, "done")], uow)
 
-        await self._transact(work)
+        with handling(self._consumer.subscription.id, delivery):
+            await self._transact(work)
         return True
 
 
@@ -61,6 +62,7 @@ class Send:
     async def run(self, task: Claimed) -> bool:
         reaction, delivery = opened(self._consumer, task)
         outbound(f"subscription {self._consumer.subscription.id}")
-        async with asyncio.timeout(SEND_WITHIN_S):
-            await reaction.handle(delivery, task.id)
+        with handling(self._consumer.subscription.id, delivery):
+            async with asyncio.timeout(SEND_WITHIN_S):
+                await reaction.handle(delivery, task.id)
         return False

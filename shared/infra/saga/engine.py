@@ -22,6 +22,7 @@ from shared.infra.db.unit_of_work import Recorded, UnitOfWork
 from shared.infra.saga.begun import take
 from shared.infra.saga.instance import Instance, Move, Step, begun_here
 from shared.infra.saga.store import Claimed, LostClaim, SagaStore
+from shared.infra.tracing import traced
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -144,10 +145,11 @@ class SagaEngine:
     async def _advance(self, instance: Instance, patience: Patience) -> Asleep | Underway | None:
         step = instance.step
         try:
-            if isinstance(step, Remote):
-                await self._remote(instance, step, patience)
-            else:
-                await self._local(instance, step)
+            with traced(_name(instance), tenon_saga_id=instance.id):
+                if isinstance(step, Remote):
+                    await self._remote(instance, step, patience)
+                else:
+                    await self._local(instance, step)
         except LostClaim:
             raise
         except Waiting as waiting:
@@ -256,6 +258,12 @@ def _function(instance: Instance, step: Step) -> Callable[..., Any]:
     if function is None:
         raise LookupError(f"{step.name} of {instance.saga.name} has no compensation")
     return function
+
+
+def _name(instance: Instance) -> str:
+    """Such as `complete_cart reserve`, `complete_cart reserve back`, `complete_cart finish`."""
+    step = instance.step.name if instance.step is not None else "finish"
+    return f"{instance.saga.name} {step}" if instance.failure is None else f"{instance.saga.name} {step} back"
 
 
 def _failure(error: Exception) -> Failure:

@@ -10,6 +10,7 @@ from shared.domain.guard import outbound
 from shared.infra.events.envelope import Undeliverable, carried_context
 from shared.infra.tasks.claims import Claimed
 from shared.infra.tasks.kind import TaskKind
+from shared.infra.tracing import traced
 
 
 class Runner(Protocol):
@@ -34,6 +35,7 @@ class RunKind:
             raise Undeliverable(f"the payload does not fit {self._kind.payload.__name__}: {error}") from error
         outbound(f"task {self._kind.name}")
         begin(carried_context(msgspec.json.decode(task.headers, type=dict[str, str]), causation=task.id))
-        async with asyncio.timeout(self._kind.timeout.total_seconds()):
-            await self._kind.run(payload, task.id)
+        with traced(f"run {self._kind.name}", "consumer", tenon_task_id=task.id):
+            async with asyncio.timeout(self._kind.timeout.total_seconds()):
+                await self._kind.run(payload, task.id)
         return False

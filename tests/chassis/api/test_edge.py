@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from shared.api.middleware import EdgeOptions
+from shared.api.tracing import begin_trace
+from shared.domain.context import Context
 from tests.chassis.api.tiny import SHELF, Tiny, bearer, tiny
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -46,6 +48,37 @@ async def test_a_valid_trace_is_continued_and_another_begun(app: Tiny, sent: str
     trace_id = (await app.client.get("/v1/shelves", headers={"traceparent": sent})).headers["trace-id"]
     assert (trace_id == TRACE) is continued
     assert len(trace_id) == 32
+
+
+class Served:
+    """Whom spans were begun for."""
+
+    def __init__(self) -> None:
+        self.callers: list[str | None] = []
+        self.ended: list[tuple[str | None, int]] = []
+
+    def serve(self, context: Context, caller: str | None, method: str, path: str) -> "Served":
+        self.callers.append(caller)
+        return self
+
+    def end(self, route: str | None, status: int) -> None:
+        self.ended.append((route, status))
+
+
+@pytest.mark.parametrize(("ratio", "own"), [(0.0, 0), (1.0, 1)])
+async def test_the_caller_decides_what_is_sampled_and_the_ratio_where_there_is_none(ratio: float, own: int) -> None:
+    served, sampled = Served(), f"00-{TRACE}-00f067aa0ba902b7-01"
+    async with tiny(EdgeOptions(spans=lambda: served, trace_ratio=ratio)) as app:
+        await app.client.get("/v1/shelves", headers={"traceparent": sampled})
+        await app.client.get("/v1/shelves", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-00"})
+        await app.client.get("/v1/boxes/fail?how=crash")
+    assert served.callers == [sampled, None][: 1 + own]
+    assert served.ended == [("/v1/shelves", 200), ("/v1/boxes/fail", 500)][: 1 + own]
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(0.0, 0), (0.25, 250), (1.0, 1000)])
+def test_about_the_ratio_of_new_traces_is_sampled(ratio: float, expected: int) -> None:
+    assert abs(sum(begin_trace(None, 1.0, ratio).sampled for _ in range(1000)) - expected) <= (100 if 0 < ratio < 1 else 0)
 
 
 async def test_the_api_version_is_echoed_and_an_unknown_one_refused(app: Tiny) -> None:

@@ -88,7 +88,7 @@ def test_a_list_is_separated_by_commas() -> None:
 
 def test_traces_go_to_an_address_or_nowhere() -> None:
     assert load({**GOOD, "TENON_OTLP_ENDPOINT": ""}).otlp_endpoint == ""
-    assert load({**GOOD, "TENON_OTLP_ENDPOINT": "http://127.0.0.1:4318"}).otlp_endpoint
+    assert load({**GOOD, "TENON_OTLP_ENDPOINT": "http://127.0.0.1:4318"}).otlp_endpoint == "http://127.0.0.1:4318"
     assert "begin it with http:// or https://" in faults({**GOOD, "TENON_OTLP_ENDPOINT": "127.0.0.1:4318"})
     assert "TENON_TRACE_RATIO" in faults({**GOOD, "TENON_TRACE_RATIO": "1.5"})
 
