@@ -4,6 +4,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from types import FrameType
 from typing import Final
 
 import click
@@ -11,6 +12,7 @@ import uvicorn
 
 from entrypoints.container import compose
 from entrypoints.http import create_app
+from shared.api.health import Lifecycle
 from shared.infra.config import Settings
 
 GRACE_S: Final = 20
@@ -31,11 +33,24 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+class Server(uvicorn.Server):
+    """At the signal, before requests are let run out, nobody is to be sent here any more."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._lifecycle.stopping()
+        super().handle_exit(sig, frame)
+
+
 def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
     """Serve until SIGINT or SIGTERM: open requests may end, then the lifespan stops what it started."""
-    app = create_app(compose(settings), with_worker=with_worker)
+    lifecycle = Lifecycle()
+    app = create_app(compose(settings), with_worker=with_worker, lifecycle=lifecycle)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
-    uvicorn.Server(config).run([listener])
+    Server(config, lifecycle).run([listener])

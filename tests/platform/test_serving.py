@@ -1,0 +1,39 @@
+"""The server around the application: whom it answers for, and how it stops."""
+
+import signal
+
+import httpx
+import msgspec
+import uvicorn
+
+from entrypoints.container import Root
+from entrypoints.http import create_app
+from entrypoints.serving import Server
+from shared.api.health import Lifecycle
+from shared.infra.config import Settings
+from tests.support import application
+
+
+async def test_in_production_only_the_host_of_the_public_address_is_answered_for(settings: Settings) -> None:
+    production = msgspec.structs.replace(settings, environment="production", public_url="https://shop.example")
+    async with application.composed(production) as root, application.client(root) as client:
+        for host, status in (("shop.example", 200), ("Shop.Example:443", 200), ("shop.example.evil.example", 400), ("test", 400)):
+            assert (await client.get("/v1/products", headers={"Host": host})).status_code == status, host
+        assert (await client.get("/health/live", headers={"Host": "10.0.0.7"})).status_code == 200
+
+
+async def test_elsewhere_every_host_is_answered_for(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/products", headers={"Host": "laptop.example"})).status_code == 200
+
+
+async def test_at_the_signal_the_process_is_not_ready_any_more_and_still_answers(container: Root) -> None:
+    lifecycle = Lifecycle()
+    app = create_app(container, lifecycle=lifecycle)
+    server = Server(uvicorn.Config(app, log_config=None), lifecycle)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/health/ready")).status_code == 200
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.should_exit
+        assert (await client.get("/health/ready")).status_code == 503
+        assert (await client.get("/v1/products")).status_code == 200
