@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 20.0) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 60.0) -> T:
     """The first true answer of `look`; fails when there is none in time."""
     ends = monotonic() + within_s
     while True:

@@ -39,7 +39,7 @@ async def another(two: Two) -> AsyncIterator[Process]:
 async def said(process: Process, line: bytes) -> None:
     """The process has come to `line`; its log goes the same way."""
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (heard := await process.stdout.readline()) != line:
             assert heard, f"the process ended before it said {line!r}"
 
