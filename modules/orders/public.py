@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -32,12 +32,12 @@ class OrderPaid(Event, frozen=True, kw_only=True):
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
-    """An order was called off; its money and its stock go back."""
+    """An order was called off; its money and its stock go back. What its customer said about it stays in its timeline."""
 
     event_type: ClassVar[str] = "orders.order_cancelled"
     event_key: ClassVar[str] = "order_id"
     order_id: str
-    reason: str
+    cause: Literal["requested", "payment_refused"]
 
 
 class SummaryLine(msgspec.Struct, frozen=True, kw_only=True):

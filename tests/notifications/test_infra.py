@@ -66,7 +66,7 @@ def worker(notifications: NotificationsContainer) -> Worker:
         ("identity", RegistrationRepeated(user_id="usr_ada", verified=True), "ada@example.org", "You already have an account"),
         ("orders", OrderPaid(order_id="ord_1", amount=1, currency="USD"), "ada@example.org", "Your order 100001"),
         ("orders", OrderPaid(order_id="ord_2", amount=1, currency="USD"), "guest@example.org", "Your order 100001"),
-        ("orders", OrderCancelled(order_id="ord_1", reason="mind changed"), "ada@example.org", "Your order 100001 was cancelled"),
+        ("orders", OrderCancelled(order_id="ord_1", cause="requested"), "ada@example.org", "Your order 100001 was cancelled"),
     ],
 )
 async def test_what_happens_elsewhere_becomes_a_mail(

@@ -68,6 +68,12 @@ async def test_a_payment_is_made_and_given_back_and_the_books_agree(manager: Sta
     assert (await manager.get("/v1/ledger/accounts")).json() == {"data": trial["accounts"]}
 
 
+@pytest.mark.parametrize("reference", ["Ada Lovelace", "ada@example.org", "", "x" * 101])
+async def test_a_reference_is_an_id_because_events_carry_it(manager: Staff, reference: str):
+    refused = await manager.post("/v1/payment_intents", {"reference": reference, "amount": USD_10})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/reference")
+
+
 async def test_a_declined_card_is_an_answer_and_another_one_may_be_tried(manager: Staff):
     location = await manager.intent()
     declined = await manager.post(f"{location}/confirm", {"payment_method": "pm_card_declined"})

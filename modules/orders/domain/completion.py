@@ -134,7 +134,7 @@ class CompletionSteps:
         if state.capture_refused:
             order.cancel("payment_refused")
             order.saga_id = work.begin_saga(CANCEL_ORDER, CancelOrder.of(order, "payment_refused"), key=order.id)
-            work.record(OrderCancelled(order_id=order.id, reason="payment_refused"), version=order.version)
+            work.record(OrderCancelled(order_id=order.id, cause="payment_refused"), version=order.version)
         else:
             record_capture(work, order, order.total.amount)
         await work.orders.save(order)

@@ -49,7 +49,7 @@ class OrderService:
             order.cancel(reason)
             order.saga_id = work.begin_saga(CANCEL_ORDER, CancelOrder.of(order, reason), key=order.id)
             await work.orders.save(order)
-            work.record(OrderCancelled(order_id=order.id, reason=reason), version=order.version)
+            work.record(OrderCancelled(order_id=order.id, cause="requested"), version=order.version)
             return Pending(order.saga_id)
 
         begun = await self._transact(begin)

@@ -10,9 +10,9 @@ from shared.api.types import Id, Line, Money
 Reference = Annotated[
     str,
     Meta(
-        min_length=1,
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z",
         max_length=100,
-        description="What the payment is for, such as an order's id",
+        description="What the payment is for: an id such as an order's, no words, because events carry it",
         examples=["ord_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"],
     ),
 ]
