@@ -194,7 +194,7 @@ async def test_a_commit_between_the_first_look_and_the_lock_is_seen(transact, ad
         patched.setattr(idempotency, "_CLAIM", gated)
         second = asyncio.create_task(asked(transact, add_five))
         while not await admin.fetchval(waiting):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # between two looks at the locks
     await asked(transact, add_five)
     await admin.execute(f"select pg_advisory_unlock({gate})")
 
