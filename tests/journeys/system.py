@@ -20,7 +20,7 @@ from shared.infra.config import Settings
 from shared.infra.events.registry import Registry
 from tests.chassis.waiting import until
 from tests.support.application import composed, environment_of
-from tests.support.processes import program
+from tests.support.processes import ROOT, program
 from tests.support.shop import Shop
 from tests.support.time import MODULES, let_time_pass
 
@@ -179,7 +179,7 @@ class System:
         """A process that ends with this one, with the settings of this system and no others."""
         chosen = [f"{variable}={value}" for variable, value in environment_of(self.settings).items()]
         foreign = [part for variable in os.environ if variable.startswith("TENON_") for part in ("-u", variable)]
-        line = ["/usr/bin/env", *foreign, *chosen, program("tenon"), *command]
+        line = ["/usr/bin/env", *foreign, *chosen, f"PYTHONPATH={ROOT}", program("tenon"), *command]
         return Child(line, self._logs / f"{name}.log", account=None, death=signal.SIGKILL)
 
     def _forget(self, process: Running) -> None:

@@ -25,7 +25,10 @@ SOLD_OUT: Final = (409, "insufficient_stock")
 HELD: Final = "inventory.reservation"
 BEGUN: Final = "payments.authorization_key"
 BOOKED: Final = "payments.ledger_transaction"
-TOLD: Final = "notifications.notification"
+PLACED: Final = "orders.event"
+MAILED: Final = "notifications.notification"
+TOLD: Final = "notifications.event"
+"""In the order in which a purchase writes to them. The provider is called before it is booked, the mail is sent before that is told."""
 
 
 async def answer_or_nothing(asking: Awaitable[httpx.Response]) -> httpx.Response | None:
@@ -61,7 +64,7 @@ async def assert_all_paid_once(system: System, goods: Goods, crowd: Sequence[Buy
     await assert_books_balance(system)
 
 
-@pytest.mark.parametrize("table", [HELD, BEGUN, BOOKED])
+@pytest.mark.parametrize("table", [HELD, BEGUN, BOOKED, PLACED])
 async def test_an_api_process_dies_with_completions_in_flight(system: System, table: str) -> None:
     goods, crowd, keys = await crowd_of(system, DOOMED + OTHERS, stock=DOOMED + OTHERS)
     door = await another_door(system)
@@ -100,9 +103,10 @@ async def test_an_api_process_dies_when_the_first_orders_are_placed_and_not_ever
     await assert_books_balance(system)
 
 
-async def test_the_only_worker_dies_before_it_has_sent_what_it_began(system: System) -> None:
+@pytest.mark.parametrize("table", [MAILED, TOLD])
+async def test_the_only_worker_dies_while_it_sends_mails(system: System, table: str) -> None:
     goods, crowd, keys = await crowd_of(system, 8, stock=8)
-    async with system.locked(TOLD):
+    async with system.locked(table):
         bought = await ask_again(system, crowd, keys)
         assert {outcome(answer) for answer in bought} == {SOLD}
         await system.stuck(least=4)
