@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine
 from hashlib import sha256
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from litestar import Request
 
@@ -14,7 +14,7 @@ from shared.api.problems import ProblemWriter
 from shared.api.refusals import Fault, InvalidRequest
 from shared.domain.context import current
 from shared.domain.errors import DomainError, PreconditionMissing
-from shared.domain.once import AlreadyDone, Once
+from shared.domain.once import AlreadyDone, Answer, Once
 from shared.domain.once import once as current_once
 
 V = TypeVar("V")
@@ -56,10 +56,43 @@ async def once(
     try:
         return rendered(await work)
     except AlreadyDone as done:
-        answer = done.answer
-        return Reply(answer.status, answer.body, (*answer.headers, ("Idempotent-Replayed", "true")))
+        return _again(done.answer)
     finally:
         current_once.reset(token)
+
+
+async def replayed(request: Request[Any, Any, Any], look: Coroutine[Any, Any, object]) -> Reply[Any] | None:
+    """The answer that a request with this Idempotency-Key has had already; raises what `once` raises of a key.
+
+    For what takes several transactions and is no saga, before anything is done: a repeat is then neither refused for what it has
+    itself changed, nor does another request under the same key change anything. `look` is a transaction that only reads.
+    """
+    named = await _named(request, _unanswered, None)
+    if named is None:
+        look.close()
+        return None
+    token = current_once.set(named)
+    try:
+        await look
+    except _Unanswered:
+        return None
+    except AlreadyDone as done:
+        return _again(done.answer)
+    finally:
+        current_once.reset(token)
+    raise AssertionError("a transaction that commits renders its answer")
+
+
+class _Unanswered(Exception):
+    """Ends the look at a key that has no answer yet, and leaves the key free."""
+
+
+def _unanswered(_: object) -> NoReturn:
+    raise _Unanswered
+
+
+def _again(answer: Answer) -> Reply[Any]:
+    return Reply(answer.status, answer.body, (*answer.headers, ("Idempotent-Replayed", "true")))
 
 
 def _kept(error: DomainError, request: Request[Any, Any, Any]) -> Reply[Any]:

@@ -168,6 +168,24 @@ async def test_cancelling_twice_answers_the_same(manager: Staff):
 
 
 @pytest.mark.parametrize(("action", "body"), [("confirm", {"payment_method": "pm_card_ok"}), ("cancel", None)])
+async def test_a_repeat_is_answered_before_its_etag_is_looked_at(manager: Staff, action: str, body: object):
+    location = await manager.intent()
+    version = (await manager.get(location)).headers["etag"]
+    first = await manager.post(f"{location}/{action}", body, key="once", **{"If-Match": version})
+    again = await manager.post(f"{location}/{action}", body, key="once", **{"If-Match": version})
+    assert first.status_code == 200, first.text
+    assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (200, first.content, "true")
+
+
+async def test_a_key_that_cancelled_one_payment_cancels_no_other(manager: Staff):
+    one, other = await manager.authorized(), await manager.authorized()
+    assert (await manager.post(f"{one}/cancel", key="mine")).status_code == 200
+    refused = await manager.post(f"{other}/cancel", key="mine")
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await manager.get(other)).json()["status"] == "authorized"
+
+
+@pytest.mark.parametrize(("action", "body"), [("confirm", {"payment_method": "pm_card_ok"}), ("cancel", None)])
 async def test_an_action_with_an_old_etag_is_412(manager: Staff, action: str, body: object):
     location = await manager.intent()
     stale = (await manager.get(location)).headers["etag"]

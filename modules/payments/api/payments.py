@@ -13,7 +13,7 @@ from modules.payments.domain.views import IntentView, RefundView
 from modules.payments.public import CaptureRefused, PaymentPending
 from shared.api.answers import Reply, created, ok
 from shared.api.conditional import if_match
-from shared.api.idempotency import once, read_key
+from shared.api.idempotency import once, read_key, replayed
 from shared.api.paging import Page, Paging
 from shared.api.routes import get, post
 from shared.api.types import Id
@@ -57,6 +57,8 @@ class PaymentIntents(Controller):
         self, intent_id: FromPath[Id], data: ConfirmIntent, request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
     ) -> Reply[IntentView]:
         """Authorise with a card. A decline is an answer: see `status` and `decline_code`; another card may then be tried."""
+        if (answered := await replayed(request, payments.current(intent_id))) is not None:
+            return answered
         await payments.confirm(caller_key(request), intent_id, data.payment_method, if_match(request))
         return await once(request, payments.current(intent_id), ok)
 
@@ -72,6 +74,8 @@ class PaymentIntents(Controller):
         self, intent_id: FromPath[Id], data: CaptureIntent, request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
     ) -> Reply[IntentView]:
         """Take what is authorised, or a part of it; several captures may follow each other."""
+        if (answered := await replayed(request, payments.current(intent_id))) is not None:
+            return answered
         await payments.capture(caller_key(request), intent_id, data.amount, if_match(request))
         return await once(request, payments.current(intent_id), ok)
 
@@ -86,6 +90,8 @@ class PaymentIntents(Controller):
         self, intent_id: FromPath[Id], request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
     ) -> Reply[IntentView]:
         """Give up what is not captured; the provider lets it go."""
+        if (answered := await replayed(request, payments.current(intent_id))) is not None:
+            return answered
         await payments.cancel(intent_id, if_match(request))
         return await once(request, payments.current(intent_id), ok)
 
@@ -103,6 +109,8 @@ class Refunds(Controller):
         self, data: CreateRefund, request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
     ) -> Reply[RefundView]:
         """Give captured money back. The refund is pending while the provider has not decided."""
+        if (answered := await replayed(request, payments.current(data.payment_intent))) is not None:
+            return answered
         refund_id = await payments.refund(caller_key(request), data.payment_intent, data.amount, data.reason)
         return await once(request, payments.current_refund(refund_id), created("/v1/refunds"))
 
