@@ -11,6 +11,7 @@ from modules.catalog.domain.product import Product
 from modules.catalog.infra.refusals import translated
 from modules.catalog.infra.tables import PRODUCT, VARIANT, map_aggregates
 from shared.domain.errors import NotFound
+from shared.infra.db.recording import Recording
 from shared.infra.db.unit_of_work import UnitOfWork
 
 _HOLD_TREE: Final = "select pg_advisory_xact_lock(hashtext('catalog.category_tree'))"
@@ -115,14 +116,11 @@ class SqlCategories:
         return CategoryRepository(session=await self._uow.session(), auto_refresh=False, wrap_exceptions=False)
 
 
-class SqlWork:
+class SqlWork(Recording):
     """Implements Work."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        super().__init__(uow)
         map_aggregates()
         self.products = SqlProducts(uow)
         self.categories = SqlCategories(uow)
-        self.record = uow.record
-        self.enqueue = uow.enqueue
-        self.begin_saga = uow.begin_saga
-        self.wake_saga = uow.wake_saga

@@ -9,6 +9,7 @@ from modules.inventory.infra.levels import SqlLevels
 from modules.inventory.infra.reservations import SqlReservations
 from shared.domain.errors import NotFound, StaleVersion
 from shared.infra.db.errors import constraint
+from shared.infra.db.recording import Recording
 from shared.infra.db.unit_of_work import UnitOfWork
 
 _APPEND: Final = """
@@ -83,15 +84,12 @@ class SqlLocations:
             raise
 
 
-class SqlWork:
+class SqlWork(Recording):
     """Implements Work."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        super().__init__(uow)
         self.levels = SqlLevels(uow)
         self.reservations = SqlReservations(uow)
         self.movements = SqlMovements(uow)
         self.locations = SqlLocations(uow)
-        self.record = uow.record
-        self.enqueue = uow.enqueue
-        self.begin_saga = uow.begin_saga
-        self.wake_saga = uow.wake_saga

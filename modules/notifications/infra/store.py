@@ -6,6 +6,7 @@ from modules.notifications.domain.notification import Notification, Status
 from modules.notifications.domain.views import NotificationView
 from shared.domain.page import PageRequest, Slice, cut
 from shared.infra.db.database import Database
+from shared.infra.db.recording import Recording
 from shared.infra.db.unit_of_work import UnitOfWork
 
 _BEGIN: Final = """
@@ -53,15 +54,12 @@ class SqlNotifications:
         await self._uow.execute(_NOTE_FAILURE, notification.id, error)
 
 
-class SqlWork:
+class SqlWork(Recording):
     """Implements Work."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        super().__init__(uow)
         self.notifications = SqlNotifications(uow)
-        self.record = uow.record
-        self.enqueue = uow.enqueue
-        self.begin_saga = uow.begin_saga
-        self.wake_saga = uow.wake_saga
 
 
 class SqlNotificationQueries:

@@ -5,6 +5,7 @@ from typing import Final
 from modules.payments.infra.ledger import SqlLedger
 from modules.payments.infra.queries import SqlPaymentQueries
 from modules.payments.infra.store import SqlPayments
+from shared.infra.db.recording import Recording
 from shared.infra.db.unit_of_work import UnitOfWork
 
 _FIRST: Final = (
@@ -22,15 +23,12 @@ class SqlInbox:
         return await self._uow.fetchrow(_FIRST, message_id) is not None
 
 
-class SqlWork:
+class SqlWork(Recording):
     """Implements Work."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        super().__init__(uow)
         self.payments = SqlPayments(uow)
         self.ledger = SqlLedger(uow)
         self.inbox = SqlInbox(uow)
         self.queries = SqlPaymentQueries(uow)
-        self.record = uow.record
-        self.enqueue = uow.enqueue
-        self.begin_saga = uow.begin_saga
-        self.wake_saga = uow.wake_saga
