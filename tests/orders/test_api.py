@@ -75,6 +75,26 @@ async def test_a_guest_s_cart_is_claimed_with_both_credentials(shop: Shop) -> No
     assert (await shop.client.get(path, headers=guest)).status_code == 404
 
 
+async def test_a_repeated_claim_is_answered_like_the_first(shop: Shop) -> None:
+    cart, guest = await guest_cart(shop.client)
+    ada, eve, once = shop.customer(), shop.customer(), key()
+    first = await shop.client.post(f"/v1/carts/{cart['id']}/claim", headers={**ada, **guest, **once})
+    again = await shop.client.post(f"/v1/carts/{cart['id']}/claim", headers={**ada, **guest, **once})
+    assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (200, first.content, "true")
+    assert (await shop.client.post(f"/v1/carts/{cart['id']}/claim", headers={**eve, **guest, **once})).status_code == 404
+
+
+async def test_what_a_guest_put_in_is_answered_again_after_the_cart_was_claimed(shop: Shop) -> None:
+    goods = await shop.goods(stock=1)
+    cart, guest = await guest_cart(shop.client)
+    path, body, once = f"/v1/carts/{cart['id']}/items", {"variant_id": goods.variant_id}, key()
+    first = await shop.client.post(path, json=body, headers={**guest, **once})
+    await shop.client.post(f"/v1/carts/{cart['id']}/claim", headers={**shop.customer(), **guest})
+    again = await shop.client.post(path, json=body, headers={**guest, **once})
+    assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (201, first.content, "true")
+    assert (await shop.client.post(path, json=body, headers=guest)).status_code == 404
+
+
 async def test_a_changed_price_is_refused_with_the_present_total(shop: Shop) -> None:
     ada, goods = shop.customer(), await shop.goods(stock=5)
     cart = await shop.cart(ada, (goods, 1))

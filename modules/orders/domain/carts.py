@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -10,7 +10,7 @@ from modules.orders.domain.cart import Cart, CartDetails
 from modules.orders.domain.errors import CartMoved, NotSellable
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Catalogue, Work
-from modules.orders.domain.totals import PricedLine
+from modules.orders.domain.totals import Offer, PricedLine
 from modules.orders.domain.views import CartView, NewCartView, OrderQueries, cart_view
 from shared.domain.context import Principal
 from shared.domain.errors import DomainError, NotFound
@@ -94,11 +94,7 @@ class CartService:
         expected: int | None,
         insist: Callable[[Cart, list[PricedLine | None]], None],
     ) -> CartView:
-        preview = await self._seen(cart_id, owner)
-        with suppress(DomainError):  # a refusal is decided below, after a repeated request has had its answer
-            change(preview)
-        wanted = preview.wanted()
-        offers = await self._catalogue.offers(wanted, preview.currency)
+        wanted, offers = await self._preview(owner, cart_id, change)
 
         async def work(work: Work) -> CartView:
             cart = await work.carts.lock(cart_id, owner)
@@ -112,6 +108,16 @@ class CartService:
             return cart_view(cart, lines)
 
         return await self._transact(work)
+
+    async def _preview(self, owner: Owner, cart_id: str, change: Callable[[Cart], None]) -> tuple[dict[str, int], Mapping[str, Offer]]:
+        """What the cart will hold, and what that costs. Nothing is refused here, not even a cart that is somebody else's by now:
+        a repeated request has its answer first."""
+        cart = await self._queries.cart(cart_id, owner)
+        if cart is None:
+            return {}, {}
+        with suppress(DomainError):
+            change(cart)
+        return cart.wanted(), await self._catalogue.offers(cart.wanted(), cart.currency)
 
     async def _seen(self, cart_id: str, owner: Owner) -> Cart:
         cart = await self._queries.cart(cart_id, owner)
