@@ -81,6 +81,13 @@ def test_a_product_without_variants_cannot_be_published() -> None:
         stool().publish(NOW)
 
 
+def test_an_illegal_step_is_one_even_where_something_else_is_missing() -> None:
+    empty = stool()
+    empty.archive(NOW)
+    with pytest.raises(IllegalTransition):
+        empty.publish(LATER)
+
+
 def test_an_archived_product_cannot_be_changed() -> None:
     product = in_status("archived")
     variant = product.variants[0]

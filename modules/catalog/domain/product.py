@@ -165,6 +165,7 @@ class Product:
             raise StaleVersion(f"the product is at version {self.version}")
 
     def publish(self, now: datetime) -> Event:
+        self._insist_on_step("published")
         if not self.variants:
             raise NothingToSell("add a variant first")
         self._step("published", now)
@@ -237,9 +238,12 @@ class Product:
             sale_amount=None if tag.sale is None else tag.sale.price.amount,
         )
 
-    def _step(self, to: Status, now: datetime) -> None:
+    def _insist_on_step(self, to: Status) -> None:
         if not STEPS[self.status, to]:
             raise IllegalTransition(f"a product that is {self.status} cannot become {to}")
+
+    def _step(self, to: Status, now: datetime) -> None:
+        self._insist_on_step(to)
         self._change(now)
         self.status = to
 
