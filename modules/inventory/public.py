@@ -152,7 +152,8 @@ class Inventory(Protocol):
     async def release(self, key: str) -> None:
         """Give a hold back. An unknown key is marked released, so that a reserve overtaken by its release fails.
 
-        Raises Conflict when the hold has become an allocation: that is given back by `deallocate`.
+        Raises Conflict when the hold has become an allocation: that is given back by `deallocate`, after which there is nothing
+        left to release.
         """
         ...
 

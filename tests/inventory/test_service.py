@@ -110,6 +110,18 @@ async def test_a_deallocation_gives_back_a_hold_that_was_never_committed(warehou
         await warehouse.reservations.commit("k")
 
 
+async def test_compensations_in_reverse_give_back_an_allocation_once(warehouse: Warehouse) -> None:
+    await warehouse.receive(A=1)
+    await warehouse.reservations.reserve("k", ONE_A, 60)
+    await warehouse.reservations.commit("k")
+    with pytest.raises(IllegalTransition):
+        await warehouse.reservations.release("k")
+    await warehouse.reservations.deallocate("k")
+    told = len(warehouse.store.kept.events)
+    await warehouse.reservations.release("k")
+    assert (warehouse.parts(), len(warehouse.store.kept.events)) == ((1, 0, 0), told)
+
+
 async def test_a_lapsed_hold_is_neither_extended_nor_lost_before_it_is_swept(warehouse: Warehouse) -> None:
     await warehouse.receive(A=1)
     made = await warehouse.reservations.create(ONE_A, 60)

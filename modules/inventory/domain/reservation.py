@@ -22,7 +22,7 @@ STEPS: Final[Mapping[Step, Mapping[State, State]]] = {
     "reserve": {"held": "held", "expired": "held", "committed": "committed"},
     "extend": {"held": "held"},
     "expire": {"held": "expired"},
-    "release": {"held": "released", "expired": "released", "released": "released"},
+    "release": {"held": "released", "expired": "released", "released": "released", "deallocated": "deallocated"},
     "commit": {"held": "committed", "expired": "committed", "committed": "committed"},
     "ship": {"committed": "committed"},
     "deallocate": {
