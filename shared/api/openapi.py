@@ -34,7 +34,7 @@ def describe(mounted: Sequence[Mounted], public_url: str, contact: str) -> bytes
     """The whole document as JSON."""
     schemas = Schemas(_types(mounted))
     paths: dict[str, dict[str, Any]] = {}
-    for each in sorted(mounted, key=lambda each: each.path):
+    for each in sorted(mounted, key=lambda each: (each.path, each.operation.method)):
         paths.setdefault(each.path, {})[each.operation.method.lower()] = _operation(each, schemas, public_url)
     document = {
         "openapi": "3.1.0",

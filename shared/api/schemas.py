@@ -1,9 +1,10 @@
 """JSON Schemas of the types on the wire, as components with stable names, in the dialect of OpenAPI 3.1."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 _TEMPLATE = "#/components/schemas/{name}"
 
@@ -13,8 +14,13 @@ class Schemas:
 
     def __init__(self, shapes: Iterable[Any]) -> None:
         distinct = list({repr(shape): shape for shape in shapes}.values())
-        found, components = msgspec.json.schema_components(distinct, ref_template=_TEMPLATE)
-        self._by_shape = {repr(shape): _ecma(schema) for shape, schema in zip(distinct, found, strict=True)}
+        structs: dict[type, inspect.StructType] = {}
+        for kind in inspect.multi_type_info(distinct):
+            _collect(kind, structs)
+        found, components = msgspec.json.schema_components([*distinct, *structs], ref_template=_TEMPLATE)
+        for reference, struct in zip(found[len(distinct) :], structs.values(), strict=True):
+            _say_date_times(components[reference["$ref"].rpartition("/")[2]], struct)
+        self._by_shape = {repr(shape): _ecma(schema) for shape, schema in zip(distinct, found, strict=False)}
         self.components: dict[str, Any] = {_tidy(name): _ecma(schema) for name, schema in sorted(components.items())}
         self.components["Problem"]["additionalProperties"] = True
 
@@ -26,6 +32,41 @@ class Schemas:
 def _tidy(name: str) -> str:
     """`Page_ProductView_` as `Page_ProductView`."""
     return name.rstrip("_")
+
+
+def _collect(kind: inspect.Type, structs: dict[type, inspect.StructType]) -> None:
+    """Every Struct that is part of `kind`."""
+    if isinstance(kind, inspect.StructType):
+        if kind.cls in structs:
+            return
+        structs[kind.cls] = kind
+    for part in _parts(kind):
+        _collect(part, structs)
+
+
+def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
+    match kind:
+        case inspect.Metadata(type=inner):
+            yield inner
+        case inspect.StructType(fields=fields):
+            yield from (field.type for field in fields)
+        case inspect.UnionType(types=kinds) | inspect.TupleType(item_types=kinds):
+            yield from kinds
+        case inspect.CollectionType(item_type=item):
+            yield item
+        case inspect.DictType(key_type=key, value_type=value):
+            yield key
+            yield value
+
+
+def _say_date_times(schema: dict[str, Any], struct: inspect.StructType) -> None:
+    """msgspec tells of a date's format only where a time zone is demanded; here all of them are told in UTC."""
+    for field in struct.fields:
+        if any(isinstance(kind, inspect.DateTimeType) for kind in (field.type, *_parts(field.type))):
+            described = schema["properties"][field.encode_name]
+            for each in described.get("anyOf", [described]):
+                if each.get("type") == "string":
+                    each["format"] = "date-time"
 
 
 def _ecma(node: Any) -> Any:

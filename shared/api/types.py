@@ -1,6 +1,6 @@
 """Bounded types for request bodies and parameters, each with an example. NUL is refused in every text by the binding itself."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -32,9 +32,12 @@ Id = Annotated[
     Meta(pattern=ID_PATTERN, max_length=40, description="A type prefix and a UUIDv7", examples=["prd_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"]),
 ]
 
-Name = Annotated[str, Meta(min_length=1, max_length=120, examples=["Ada Lovelace"])]
-Title = Annotated[str, Meta(min_length=1, max_length=200, examples=["Oak stool"])]
-Line = Annotated[str, Meta(min_length=1, max_length=500, examples=["Damaged in transit"])]
+ONE_LINE: Final = r"\A[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+"""Begins with something visible, and has no character that ends a line or controls a terminal: it may stand in a mail's header."""
+
+Name = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=120, description="In one line", examples=["Ada Lovelace"])]
+Title = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=200, description="In one line", examples=["Oak stool"])]
+Line = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=500, description="In one line", examples=["Damaged in transit"])]
 Prose = Annotated[str, Meta(max_length=10_000, examples=["Turned from one piece of oak."])]
 Search = Annotated[str, Meta(min_length=1, max_length=200, examples=["oak stool"])]
 

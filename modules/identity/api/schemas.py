@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from modules.identity.domain.user import Role
-from shared.api.types import Email, Locale, Token
+from shared.api.types import Email, Locale, Name, Token
 
 Password = Annotated[
     str,
@@ -17,23 +17,13 @@ Password = Annotated[
         extra_json_schema={"format": "password"},
     ),
 ]
-PersonName = Annotated[
-    str,
-    Meta(
-        pattern=r"\A[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
-        min_length=1,
-        max_length=120,
-        description="How to address the person, in one line",
-        examples=["Ada Lovelace"],
-    ),
-]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=len(Role), examples=[["customer", "support"]])]
 
 
 class RegisterUser(Struct, forbid_unknown_fields=True, kw_only=True):
     email: Email
     password: Password
-    name: PersonName
+    name: Name
     locale: Locale = "en"
 
 

@@ -75,6 +75,13 @@ async def test_a_value_of_the_wrong_form_is_refused(app: Tiny, field: str, value
     assert not app.shelves.rows
 
 
+@pytest.mark.parametrize("character", ["\r", "\n", "\t", "\x1b", "\x7f", "\x85", "\u2028"])
+async def test_what_has_one_line_has_no_character_that_ends_it(app: Tiny, character: str) -> None:
+    for title in (f"Oak{character}Bcc: all", f"{character}Oak", f"Oak{character}"):
+        assert faults(await create(app, {**SHELF, "title": title})) == {("/title", "wrong_format")}, title
+    assert (await create(app, {**SHELF, "title": "Oak, Éiche and \u00a0橡木 🌳"})).status_code == 201
+
+
 @pytest.mark.parametrize(
     "body",
     [

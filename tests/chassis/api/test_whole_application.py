@@ -95,6 +95,17 @@ async def test_every_operation_refuses_alike(client: httpx.AsyncClient, containe
             assert response.json()["code"] in codes, (name, response.text)
 
 
+async def test_a_date_is_described_as_one(document: dict[str, Any]) -> None:
+    dates = {
+        f"{name}.{field}": described.get("format")
+        for name, schema in document["components"]["schemas"].items()
+        for field, described in schema.get("properties", {}).items()
+        if field == "at" or field.endswith("_at")
+    }
+    assert len(dates) >= 20
+    assert set(dates.values()) == {"date-time"}
+
+
 async def test_the_document_is_whole_and_every_problem_it_names_has_a_page(client: httpx.AsyncClient, document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
