@@ -13,14 +13,12 @@ from shared.api.wiring import Part, build_app
 from shared.infra import tracing
 from shared.infra.config import Settings
 from shared.infra.saga.operations import SagaOperations
-from shared.infra.telemetry import configure_logging
 from shared.module import Module
 
 
 def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None) -> Litestar:
     """Raises ConfigurationError for a module that does not exist; opens nothing before the lifespan begins."""
     settings: Settings = root.settings()
-    configure_logging(settings.log_format, settings.log_level)
     modules = hosted(root)
     return build_app(
         [*modules, operations(modules)],

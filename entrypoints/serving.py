@@ -14,6 +14,7 @@ from entrypoints.container import compose
 from entrypoints.http import create_app
 from shared.api.health import Lifecycle
 from shared.infra.config import Settings
+from shared.infra.telemetry import configure_logging
 
 GRACE_S: Final = 20
 
@@ -47,6 +48,7 @@ class Server(uvicorn.Server):
 
 def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
     """Serve until SIGINT or SIGTERM: open requests may end, then the lifespan stops what it started."""
+    configure_logging(settings.log_format, settings.log_level)
     lifecycle = Lifecycle()
     app = create_app(compose(settings), with_worker=with_worker, lifecycle=lifecycle)
     config = uvicorn.Config(

@@ -4,10 +4,8 @@ from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import Any
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
-from shared.api import failures, health, middleware
 from tests.chassis.api.tiny import Tiny, tiny
 
 
@@ -18,12 +16,7 @@ async def app() -> AsyncIterator[Tiny]:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, Any]]]:
-    """Every structured log line of the test, at whatever level a whole application logged before in this process."""
-    settled = structlog.get_config()
-    structlog.reset_defaults()
-    for place in (middleware, failures, health):
-        monkeypatch.setattr(place, "_log", structlog.get_logger())
+def lines() -> Iterator[list[MutableMapping[str, Any]]]:
+    """Every structured log line of the test."""
     with capture_logs() as entries:
         yield entries
-    structlog.configure(**settled)
