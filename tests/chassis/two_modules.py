@@ -13,7 +13,7 @@ from shared.infra.db.roles import SETTINGS
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
-from shared.infra.schema import events_v1, saga_v1, tasks_v1
+from shared.infra.schema import events_v1, once_v1, saga_v1, tasks_v1
 from shared.infra.tasks.kind import Cron, TaskKind
 from shared.module import Module
 
@@ -44,11 +44,19 @@ grant select, insert on heard to tenon_keeper;
 """
 _EMPTY = """
 select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
-truncate maker.event, maker.subscriber, maker.task, maker.thing, keeper.event, keeper.cursor, keeper.task, keeper.heard restart identity;
+truncate maker.event, maker.subscriber, maker.task, maker.thing, keeper.event, keeper.cursor, keeper.task, keeper.inbox,
+    keeper.idempotency_key, keeper.heard restart identity;
 update keeper.cluster_identity set system_identifier = (select system_identifier from pg_control_system());
 """
 _SUBSCRIBE = "insert into keeper.cursor (subscription, publisher, consumed) values ($1, 'maker', '1:1:') on conflict do nothing"
 _CHANGE = "insert into thing values ($1, 1) on conflict (id) do update set version = thing.version + 1 returning version"
+
+
+WRITE = """
+insert into event (event_id, type, version, key, shard, aggregate_version, payload, headers)
+values ('evt_by_hand', 'maker.made', 1, $1, 0, $2, jsonb_build_object('thing_id', $1::text), '{}')
+"""
+"""What a unit of work would write of a `Made`, for tests that need it in the middle of a transaction."""
 
 
 class Made(Event, frozen=True):
@@ -102,7 +110,7 @@ async def lay_out(url: str) -> None:
             await connection.execute(_ROLES.format(name=name, password=PASSWORD, settings=settings))
         for name, own in (("maker", _MAKER), ("keeper", _KEEPER)):
             await connection.execute(f"set role tenon_{name}_owner; set search_path = {name}")
-            for schema in (events_v1, tasks_v1, saga_v1):
+            for schema in (events_v1, tasks_v1, saga_v1, once_v1):
                 await connection.execute(schema.UP.replace("{role}", f"tenon_{name}"))
             await connection.execute(own)
             await connection.execute("reset role; reset search_path")
