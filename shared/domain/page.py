@@ -17,6 +17,11 @@ class PageRequest(msgspec.Struct, frozen=True):
     limit: int = DEFAULT_LIMIT
     after: tuple[str | int, ...] | None = None
 
+    @property
+    def before(self) -> str | int:
+        """The id that those on the page come before, where the newest is first; `~` sorts after every id."""
+        return self.after[0] if self.after else "~"
+
 
 class Slice(msgspec.Struct, Generic[T], frozen=True):
     """What a query answers: at most `limit` items, and the sort key to go on after, None at the end."""

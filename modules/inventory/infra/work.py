@@ -8,7 +8,7 @@ from modules.inventory.domain.views import LocationView, MovementView
 from modules.inventory.infra.levels import SqlLevels
 from modules.inventory.infra.reservations import SqlReservations
 from shared.domain.errors import NotFound, StaleVersion
-from shared.infra.db.errors import constraint
+from shared.infra.db.errors import violations
 from shared.infra.db.recording import Recording
 from shared.infra.db.unit_of_work import UnitOfWork
 
@@ -76,12 +76,8 @@ class SqlLocations:
         raise StaleVersion(f"the stock location is at version {version}")
 
     async def _named(self, sql: str, *arguments: object) -> list[LocationView]:
-        try:
+        with violations(stock_location_name_key=LocationNameTaken("another stock location has this name")):
             return await self._uow.views(LocationView, sql, *arguments)
-        except Exception as error:
-            if constraint(error) == "stock_location_name_key":
-                raise LocationNameTaken("another stock location has this name") from error
-            raise
 
 
 class SqlWork(Recording):

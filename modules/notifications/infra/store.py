@@ -19,8 +19,6 @@ update notification set status = $2, version = version + 1, ended_at = now(), la
 where id = $1 and status = 'sending' returning id
 """
 _NOTE_FAILURE: Final = "update notification set last_error = $2 where id = $1 and status = 'sending'"
-AFTER_ALL: Final = "~"
-"""Sorts after every id."""
 
 _VIEW: Final = """
 select id, template, channel, status, recipient, about, locale, event_id, attempts, created_at, ended_at from notification
@@ -69,9 +67,8 @@ class SqlNotificationQueries:
         self._database = database
 
     async def find(self, page: PageRequest, about: str | None) -> Slice[NotificationView]:
-        after = page.after[0] if page.after else AFTER_ALL
         if about is None:
-            views = await self._database.views(NotificationView, _ALL, page.limit + 1, after)
+            views = await self._database.views(NotificationView, _ALL, page.limit + 1, page.before)
         else:
-            views = await self._database.views(NotificationView, _ABOUT, page.limit + 1, after, about)
+            views = await self._database.views(NotificationView, _ABOUT, page.limit + 1, page.before, about)
         return cut(views, page, lambda view: (view.id,))

@@ -5,7 +5,6 @@ from typing import Final
 
 from modules.payments.domain.ledger import Transaction
 from modules.payments.domain.views import Accounts, AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
-from modules.payments.infra.queries import before
 from shared.domain.money import Money
 from shared.domain.page import PageRequest, Slice, cut
 from shared.infra.db.database import Database
@@ -92,9 +91,9 @@ class SqlLedgerQueries:
     async def transactions(self, page: PageRequest, source_id: str | None) -> Slice[TransactionView]:
         async with self._database.snapshot() as reader:
             if source_id is None:
-                rows = await reader.fetch(_TRANSACTIONS, page.limit + 1, before(page))
+                rows = await reader.fetch(_TRANSACTIONS, page.limit + 1, page.before)
             else:
-                rows = await reader.fetch(_TRANSACTIONS_OF, page.limit + 1, before(page), source_id)
+                rows = await reader.fetch(_TRANSACTIONS_OF, page.limit + 1, page.before, source_id)
             postings: dict[str, list[PostingView]] = {row["id"]: [] for row in rows}
             for row in await reader.fetch(_POSTINGS, list(postings)):
                 debit, credit = Money(row["debit"], row["currency"]), Money(row["credit"], row["currency"])

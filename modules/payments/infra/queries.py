@@ -59,13 +59,8 @@ class SqlPaymentQueries:
 
     async def _page(self, page: PageRequest, everything: str, filtered: str, wanted: str | None) -> Sequence[Row]:
         if wanted is None:
-            return await self._reader.fetch(everything, page.limit + 1, before(page))
-        return await self._reader.fetch(filtered, page.limit + 1, before(page), wanted)
-
-
-def before(page: PageRequest) -> str | int:
-    """The id that those on the page come before, newest first; `~` sorts after every id."""
-    return page.after[0] if page.after else "~"
+            return await self._reader.fetch(everything, page.limit + 1, page.before)
+        return await self._reader.fetch(filtered, page.limit + 1, page.before, wanted)
 
 
 def _intent(row: Row) -> IntentView:

@@ -1,6 +1,7 @@
 """What an exception of the database means: which rule it broke, and whether the same work may be run again."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
@@ -45,6 +46,17 @@ def sqlstate(error: BaseException) -> str | None:
 def constraint(error: BaseException) -> str | None:
     """The name of the violated constraint: what integrity errors are told apart by, never by their message."""
     return next((name for cause in causes(error) if isinstance(name := getattr(cause, "constraint_name", None), str)), None)
+
+
+@contextmanager
+def violations(**meaning: DomainError) -> Iterator[None]:
+    """Within it, the violation of a constraint that is named here raises what it means to the domain."""
+    try:
+        yield
+    except Exception as error:
+        if (told := meaning.get(constraint(error) or "")) is not None:
+            raise told from error
+        raise
 
 
 def connection_lost(error: BaseException) -> bool:
