@@ -73,6 +73,10 @@ format: $(READY) ## Format the code and mend what can be mended safely
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: new-module
+new-module: $(READY) ## Write a thin working module and register it (name=loyalty, thing=account for its first aggregate)
+	@$(BIN)/tenon new-module "$(name)" $(if $(thing),--thing "$(thing)")
+
 .PHONY: docs
 docs: $(READY) ## Write what is generated: module map, settings reference, .env.example, openapi.json
 	@$(BIN)/tenon docs

@@ -17,6 +17,7 @@ from entrypoints.container import Root, compose
 from entrypoints.home import DEFAULT, Home
 from entrypoints.operate import events, tasks
 from entrypoints.operate_sagas import sagas
+from entrypoints.scaffold.command import new_module
 from entrypoints.serving import listening, serve_on
 from entrypoints.worker import work
 from shared.infra import config, config_reference
@@ -165,6 +166,7 @@ def modules() -> None:
 tenon.add_command(events)
 tenon.add_command(tasks)
 tenon.add_command(sagas)
+tenon.add_command(new_module)
 
 
 def _owner_url() -> str:

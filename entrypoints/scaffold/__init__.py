@@ -1,0 +1,1 @@
+"""A new module written from templates: as thin as one can be, and working."""
