@@ -112,17 +112,32 @@ async def _grant(connection: Connection, consumer: ModuleSchema, modules: Sequen
 
 
 async def _place_cursors(connection: Connection, consumer: ModuleSchema) -> None:
-    """One for each subscription that has none yet: before the log's first event, or after its last."""
-    await connection.execute(f"set role {roles.owner_of(consumer.name)}")
+    """One for each subscription that has none yet: before the log's first event, or after its last.
+
+    The publisher learns of it at once, so that nothing is dropped before the new subscriber has read it.
+    """
     for subscription in consumer.subscriptions:
-        await connection.execute(
+        await connection.execute(f"set role {roles.owner_of(consumer.name)}")
+        floor = await connection.fetchval(
             f"""
             insert into {consumer.name}.cursor (subscription, publisher, consumed)
             select $1, $2, case when $3 then '1:1:'::pg_snapshot else pg_current_snapshot() end
             where not exists (select from {consumer.name}.cursor where subscription = $1 and publisher = $2)
+            returning pg_snapshot_xmin(consumed)::text
             """,  # noqa: S608 - a schema of ours
             subscription.id,
             subscription.publisher,
             subscription.start == "first",
         )
-    await connection.execute("reset role")
+        if floor is not None:
+            await connection.execute(f"set role {roles.owner_of(subscription.publisher)}")
+            await connection.execute(
+                f"""
+                insert into {subscription.publisher}.subscriber (consumer, subscription, floor)
+                values ($1, $2, $3::text::xid8) on conflict do nothing
+                """,  # noqa: S608 - a schema of ours
+                roles.runtime_of(consumer.name),
+                subscription.id,
+                floor,
+            )
+        await connection.execute("reset role")

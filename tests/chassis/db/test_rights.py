@@ -88,6 +88,11 @@ async def test_a_subscriber_reads_the_log_and_says_how_far_it_has_come(as_role):
     )
 
 
+async def test_a_publisher_knows_its_subscriber_before_the_first_report(admin):
+    known = await admin.fetch(f"select consumer, subscription from {PUBLISHER}.subscriber where subscription = 'of.a.test'")
+    assert [tuple(row) for row in known] == [(f"tenon_{CONSUMER}", "of.a.test")]
+
+
 async def test_a_subscription_that_is_not_declared_any_more_takes_its_rights_along(empty_database, as_role):
     connection = await as_role(CONSUMER)
     try:
