@@ -78,7 +78,7 @@ new-module: $(READY) ## Write a thin working module and register it (name=loyalt
 	@$(BIN)/tenon new-module "$(name)" $(if $(thing),--thing "$(thing)")
 
 .PHONY: docs
-docs: $(READY) ## Write what is generated: module map, settings reference, .env.example, openapi.json
+docs: $(READY) ## Write what is generated: module map, settings reference, .env.example, event catalogue
 	@$(BIN)/tenon docs
 
 .PHONY: openapi

@@ -19,6 +19,7 @@ from entrypoints.operate import events, tasks
 from entrypoints.operate_sagas import sagas
 from entrypoints.scaffold.command import new_module
 from entrypoints.serving import listening, serve_on
+from entrypoints.tables import COMMANDS
 from entrypoints.worker import work
 from shared.infra import config, config_reference
 
@@ -131,7 +132,7 @@ def openapi() -> None:
 
 @tenon.command("docs")
 def write_docs() -> None:
-    """Write what is generated: the module map, the settings' reference, `.env.example`."""
+    """Write what is generated: the module map, the settings' reference, `.env.example`, the catalogue of events."""
     for path in docs.write():
         click.echo(f"wrote {path}")
 
@@ -167,6 +168,8 @@ tenon.add_command(events)
 tenon.add_command(tasks)
 tenon.add_command(sagas)
 tenon.add_command(new_module)
+for command in COMMANDS:
+    tenon.add_command(command)
 
 
 def _owner_url() -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from entrypoints import event_catalogue
 from entrypoints.cards import cards, with_map
 from entrypoints.container import compose
 from entrypoints.home import ROOT
@@ -44,6 +45,7 @@ def generated(root: Path = ROOT) -> Mapping[Path, str]:
         readme: with_map(readme.read_text(encoding="utf-8"), cards(root)),
         root / ".env.example": config_reference.env_example(),
         root / "docs" / "configuration.md": config_reference.markdown(),
+        root / "docs" / "events.md": event_catalogue.markdown(compose(config.load(NOWHERE)).modules()),
     }
 
 
