@@ -30,6 +30,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (copy / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy / file.relative_to(ROOT))
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    (copy / ".venv").mkdir()
+    (copy / ".venv" / "bin").symlink_to(PROGRAMS)
+    (copy / ".venv" / ".ready").touch()  # after the lock: nothing is to be set up
     return copy
 
 
@@ -41,8 +44,8 @@ def execute(tree: Path, *command: str, environ: Mapping[str, str] | None = None)
 
 @pytest.fixture(scope="module")
 def written(tree: Path) -> list[Path]:
-    """The files of `make new-module name=loyalty`."""
-    said = execute(tree, "make", "new-module", "name=loyalty", f"BIN={PROGRAMS}", "READY=Makefile")
+    """The files of `make new-module name=loyalty`. Were an environment to be set up, `PYTHON` would not do it."""
+    said = execute(tree, "make", "new-module", "name=loyalty", "PYTHON=false")
     assert said.returncode == 0, said.stdout
     assert not (ROOT / "modules" / "loyalty").exists()
     return [tree / line.removeprefix("wrote ") for line in said.stdout.splitlines() if line.startswith("wrote ")]
