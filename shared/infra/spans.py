@@ -25,7 +25,7 @@ from shared.infra.config import use_current_conventions
 
 LONGEST_ATTRIBUTE: Final = 4096
 
-_KINDS: Final = {"consumer": SpanKind.CONSUMER, "internal": SpanKind.INTERNAL}
+_KINDS: Final = {"client": SpanKind.CLIENT, "consumer": SpanKind.CONSUMER, "internal": SpanKind.INTERNAL}
 _METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
 
 

@@ -29,7 +29,7 @@ def active() -> "Spans | None":
     return _active
 
 
-def traced(name: str, kind: Literal["consumer", "internal"] = "internal", **attributes: str) -> AbstractContextManager[None]:
+def traced(name: str, kind: Literal["client", "consumer", "internal"] = "internal", **attributes: str) -> AbstractContextManager[None]:
     """A span around work on a sampled trace, joined to it by the running context, which leads on to what the work causes."""
     if _active is None or not (context := current()).sampled:
         return _NOTHING
