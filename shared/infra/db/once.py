@@ -27,9 +27,11 @@ insert into idempotency_key (scope, key, fingerprint, status, body, headers, sag
 values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(days => $8))
 returning pg_current_xact_id()::text
 """
+# idempotency_key_expires
 _PURGE: Final = """
 with gone as (
-    delete from idempotency_key where ctid = any(array(select ctid from idempotency_key where expires_at < now() limit $1))
+    delete from idempotency_key
+    where ctid = any(array(select ctid from idempotency_key where expires_at < now() order by expires_at limit $1))
     returning 1
 ) select count(*) from gone
 """

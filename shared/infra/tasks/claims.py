@@ -80,10 +80,13 @@ where state = 'blocked' and id = any(array(
 returning id
 """
 _PURGE: Final = """
-delete from task where id = any(array(
-    select id from task where state in ('done', 'discarded') and ended_at < now() - make_interval(days => $1)
-        and (state = 'done' or ended_at < now() - make_interval(days => $2))
-    order by ended_at limit 1000))
+with gone as (
+    delete from task where id = any(array(
+        select id from task where state in ('done', 'discarded') and ended_at < now() - make_interval(days => $1)
+            and (state = 'done' or ended_at < now() - make_interval(days => $2))
+        order by ended_at limit $3))
+    returning 1
+) select count(*) from gone
 """
 
 
@@ -160,6 +163,6 @@ class Claims:
     async def unblock(self) -> int:
         return len(await self._database.fetch(_UNBLOCK))
 
-    async def purge(self) -> None:
-        """Remove some of what ended long ago."""
-        await self._database.fetch(_PURGE, KEEP_DONE_DAYS, KEEP_DISCARDED_DAYS)
+    async def purge(self, most: int = 500) -> int:
+        """Remove at most `most` of those that ended long ago; answers how many. Call it until it answers fewer."""
+        return int(await self._database.fetchval(_PURGE, KEEP_DONE_DAYS, KEEP_DISCARDED_DAYS, most))

@@ -10,9 +10,11 @@ import asyncpg
 import structlog
 
 from shared.domain.errors import Busy
+from shared.infra.db import once as idempotency
 from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
+from shared.infra.events import inbox
 from shared.infra.events.envelope import Undeliverable
 from shared.infra.events.registry import Consumer, Registry
 from shared.infra.events.resuming import HandleLater, Send
@@ -28,7 +30,9 @@ log = structlog.get_logger(__name__)
 PLACES: Final = 8
 POLL_S: Final = 1.0
 PURGE_EVERY: Final = 60
-"""In polls."""
+"""In polls; sooner where there is more to remove than one chunk."""
+
+CHUNK: Final = 500
 
 RACES: Final = 5
 LET_FINISH_S: Final = 8.0
@@ -75,14 +79,14 @@ class Bench:
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Renew the claims of what runs, free those of vanished workers, remove what ended long ago."""
-        polls, renewed = 0, monotonic()
+        polls, renewed, more = 0, monotonic(), False
         while not stop.is_set():
             if self._inside and monotonic() - renewed >= self._claims.claim_s / 3:
                 await self._renew()
                 renewed = monotonic()
             await self._tend()
-            if polls % PURGE_EVERY == 0:
-                await self._claims.purge()
+            if more or polls % PURGE_EVERY == 0:
+                more = await self._forget()
             polls += 1
             await idle(stop, None, min(POLL_S, self._claims.claim_s / 3))
 
@@ -193,6 +197,12 @@ class Bench:
             if id not in ours and id in self._inside and running is not None:
                 log.warning("claim_lost", module=self._module.name, task=task.id, kind=task.kind)
                 running.cancel()
+
+    async def _forget(self) -> bool:
+        """A chunk of everything whose time is over; whether there may be more of it."""
+        database = self._module.database
+        gone = (await self._claims.purge(CHUNK), await idempotency.purge(database, CHUNK), await inbox.purge(database, CHUNK))
+        return CHUNK in gone
 
     async def _tend(self) -> None:
         for freed in await self._claims.reclaim():

@@ -2,6 +2,8 @@
 
 import pytest
 
+from shared.infra.db import once
+from shared.infra.events import inbox
 from shared.infra.events.cursor import Cursor
 from shared.infra.events.registry import Consumer
 from shared.infra.events.subscription import On, database
@@ -14,6 +16,9 @@ insert into maker.event (event_id, type, version, key, shard, aggregate_version,
 select 'evt_' || n, 'maker.made', 1, 'k' || n, n % 64, 1, '{}', '{}' from generate_series(1, 3000) n;
 insert into keeper.task (id, kind, key, payload, headers, state, ended_at)
 select 'tsk_' || n, 'event:keeper.things', 'k' || n, '{}', '{}', 'done', now() from generate_series(1, 3000) n;
+insert into keeper.idempotency_key (scope, key, fingerprint, saga_id, expires_at) select 's', n, '', 'sag_' || n, now() + interval '1 day'
+from generate_series(1, 3000) n;
+insert into keeper.inbox (subscription, message_id) select 's', n from generate_series(1, 3000) n;
 """
 
 
@@ -22,11 +27,11 @@ async def test_no_statement_of_the_dispatcher_or_of_the_workers_scans_a_whole_ta
     two = fresh_two
     if known == "as empty":
         await two.admin.execute("vacuum analyze maker.event")
-        await two.admin.execute("vacuum analyze keeper.task")
+        await two.admin.execute("vacuum analyze keeper.task, keeper.idempotency_key, keeper.inbox")
     await two.admin.execute(FILL)
     if known == "as full":
         present = await two.admin.fetchval("select tableoid::regclass from maker.event limit 1")
-        await two.admin.execute(f"analyze {present}; analyze keeper.task")
+        await two.admin.execute(f"analyze {present}; analyze keeper.task, keeper.idempotency_key, keeper.inbox")
     await two.admin.execute("set search_path = keeper; set plan_cache_mode = force_generic_plan; set jit = off")
     module = keeper(two.connections, database("keeper.things", "maker", {"maker.made": On(Seen, note)}))
     cursor = Cursor(Consumer(module, module.subscriptions[0]))
@@ -41,7 +46,9 @@ async def test_no_statement_of_the_dispatcher_or_of_the_workers_scans_a_whole_ta
         (claims._SETTLE, "text[], text[], text[], float8[], text[], boolean[]", False),
         (claims._RECLAIM, "integer", False),
         (claims._UNBLOCK, "", False),
-        (claims._PURGE, "integer, integer", False),
+        (claims._PURGE, "integer, integer, integer", False),
+        (once._PURGE, "integer", False),
+        (inbox._PURGE, "integer, interval", False),
     ):
         await two.admin.execute(f"set enable_seqscan = {'off' if in_a_batch else 'on'}")  # as the batch's first statement does
         await two.admin.execute(f"prepare asked {f'({types})' if types else ''} as {sql}")
