@@ -1,6 +1,7 @@
 """What is generated from the code, so that it is true: a test fails when a file differs from what is written here."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from entrypoints.container import compose
 from entrypoints.home import ROOT
 from entrypoints.http import create_app
 from shared.infra import config, config_reference
+from shared.infra.telemetry import configure_logging
 
 NOWHERE: Final = {
     "TENON_ENVIRONMENT": "development",
@@ -32,6 +34,7 @@ def openapi() -> bytes:
 
 
 async def _ask(path: str) -> bytes:
+    configure_logging("console", "warning", sys.stderr)
     app = create_app(compose(config.load(NOWHERE)))
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar types its scope more narrowly than httpx
     async with httpx.AsyncClient(transport=transport, base_url="http://tenon") as client:

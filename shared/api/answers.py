@@ -16,17 +16,12 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Reply(Answer, Generic[T]):
-    """An answer that carries a `T`: the type of a handler's result, and what its documentation says.
-
-    `revalidates` says that the entity tag covers the whole representation, so that If-None-Match may be honoured.
-    """
-
-    revalidates: bool = True
+    """An answer that carries a `T`: the type of a handler's result, and what its documentation says."""
 
 
-def ok(view: T, *, revalidates: bool = True) -> Reply[T]:
+def ok(view: T) -> Reply[T]:
     """200 with the view; its `version`, if it has one, becomes the ETag."""
-    return Reply(200, _encode(view), _tag(view), revalidates)
+    return Reply(200, _encode(view), _tag(view))
 
 
 def created(collection: str) -> Callable[[T], Reply[T]]:

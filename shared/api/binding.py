@@ -5,9 +5,11 @@ number, ignores unknown query parameters, and lets a query parameter stand in fo
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import UnionType
+from datetime import datetime
+from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -28,6 +30,9 @@ from shared.domain.page import DEFAULT_LIMIT
 
 MAX_QUERY_FIELDS: Final = 100
 _DEPENDENCY: Final = type(get_args(NamedDependency[int])[1])
+_DATE: Final = re.compile(r"[0-9]{4}-")
+"""A bare number would be read as seconds since 1970."""
+
 _PAGING_FIELDS: Final = ("limit", "cursor", "sort")
 
 Place = Literal["path", "query", "header"]
@@ -44,6 +49,7 @@ class Parameter:
     required: bool
     default: Any
     sequence: bool
+    instant: bool = False
     description: str | None = None
 
 
@@ -114,6 +120,8 @@ class Binding:
                 faults.append(Fault(code="unknown_parameter", detail="no such query parameter", parameter=name[:64]))
             elif "\0" in value:
                 faults.append(Fault(code="nul_character", detail=NUL, parameter=name))
+            elif parameter.instant and not _DATE.match(value):
+                faults.append(Fault(code="wrong_format", detail="send a date and time as of RFC 3339", parameter=name))
             elif parameter.sequence:
                 values.setdefault(parameter.field, []).append(value)
             elif parameter.field in values:
@@ -182,17 +190,18 @@ def _parameter(function: str, name: str, shape: Any, marker: ParameterKwarg, def
         field=name,
         name=marker.name or name,
         place=places[marker.param_type],
-        shape=shape,
+        shape=_without_null(shape),
         required=required,
         default=None if required else default,
-        sequence=_is_list(shape),
+        sequence=_mentions(shape, list),
+        instant=_mentions(shape, datetime),
         description=marker.description,
     )
 
 
 def _paging_parameters(sort: Sequence[str]) -> Iterator[Parameter]:
     yield Parameter("limit", "limit", "query", Limit, False, DEFAULT_LIMIT, False)
-    yield Parameter("cursor", "cursor", "query", Cursor | None, False, None, False)
+    yield Parameter("cursor", "cursor", "query", Cursor, False, None, False)
     if sort:
         order = Annotated[Literal[tuple(sort)], msgspec.Meta(description="A leading minus sorts descending")]  # type: ignore[valid-type]  # the allow-list is data
         yield Parameter("sort", "sort", "query", order, False, sort[0], False)
@@ -208,9 +217,20 @@ def _annotated(kind: Any, metadata: list[Any]) -> Any:
     return Annotated[(kind, *metadata)] if metadata else kind
 
 
-def _is_list(shape: Any) -> bool:
+def _mentions(shape: Any, kind: type) -> bool:
+    """Whether `shape` is a `kind`, under metadata or as a member of a union."""
     if get_origin(shape) is Annotated:
-        return _is_list(get_args(shape)[0])
+        return _mentions(get_args(shape)[0], kind)
     if get_origin(shape) in (Union, UnionType):
-        return any(_is_list(member) for member in get_args(shape))
-    return get_origin(shape) is list
+        return any(_mentions(member, kind) for member in get_args(shape))
+    return (get_origin(shape) or shape) is kind
+
+
+def _without_null(shape: Any) -> Any:
+    """A URL has no null: `?parent=null` would be read as if it had not been sent."""
+    if get_origin(shape) is Annotated:
+        inner, *metadata = get_args(shape)
+        return _annotated(_without_null(inner), metadata)
+    if get_origin(shape) in (Union, UnionType):
+        return Union[tuple(member for member in get_args(shape) if member is not NoneType)]  # noqa: UP007 - the members are data
+    return shape

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -81,7 +81,7 @@ def _parts(value: Any, kind: Any, origin: Any, pointer: str) -> Iterator[Fault]:
             if "\0" in key:
                 yield Fault(code="nul_character", detail=NUL, pointer=pointer)
             yield from _walk(part, item, f"{pointer}/{_escape(key)}")
-    elif isinstance(value, list):
+    elif isinstance(value, list) and origin is not Literal:
         item = (get_args(kind) or (Any,))[0]
         for index, part in enumerate(value):
             yield from _walk(part, item, f"{pointer}/{index}")

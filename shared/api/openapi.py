@@ -9,11 +9,13 @@ import msgspec
 from shared.api import versioning
 from shared.api.auth import CART_TOKEN
 from shared.api.binding import Parameter
+from shared.api.conditional import IF_MATCH, IF_NONE_MATCH, MAX_IF_NONE_MATCH
 from shared.api.examples import example_of
 from shared.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from shared.api.operation import Operation, by_status
+from shared.api.paging import Cursor
 from shared.api.problems import MEDIA_TYPE, Problem
-from shared.api.schemas import Schemas
+from shared.api.schemas import Schemas, ecma_pattern
 from shared.domain.errors import DomainError
 from shared.domain.policy import Rule
 
@@ -103,7 +105,7 @@ _PARAMETERS: Final = {
         "in": "header",
         "required": False,
         "description": "The ETag that is already known: 304 if it is still the current one",
-        "schema": {"type": "string", "maxLength": 1024},
+        "schema": {"type": "string", "maxLength": MAX_IF_NONE_MATCH, "pattern": ecma_pattern(IF_NONE_MATCH)},
         "example": '"3"',
     },
 }
@@ -148,14 +150,15 @@ def _security(rule: Rule) -> list[dict[str, list[str]]]:
 
 
 def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "name": parameter.name,
         "in": parameter.place,
         "required": parameter.required,
         "description": parameter.description or _described(schemas.of(parameter.shape), parameter.name),
         "schema": schemas.of(parameter.shape),
-        "example": example_of(parameter.shape),
     }
+    if parameter.shape is not Cursor:  # only the server can make one
+        described["example"] = example_of(parameter.shape)
     if not parameter.required and parameter.default is not None:
         described["schema"] = {**described["schema"], "default": msgspec.to_builtins(parameter.default)}
     return described
@@ -184,7 +187,7 @@ def _header_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "header",
             "required": operation.if_match == "required",
             "description": "The ETag of what was read; 412 if it has changed since",
-            "schema": {"type": "string", "maxLength": 64},
+            "schema": {"type": "string", "maxLength": 64, "pattern": ecma_pattern(IF_MATCH)},
             "example": '"3"',
         }
     if operation.revalidates:

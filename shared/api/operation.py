@@ -49,6 +49,7 @@ class Operation:
     answers: Mapping[int, Any]
     idempotent: Mode
     if_match: Mode
+    tag_covers_all: bool
     binding: Binding
 
     def __post_init__(self) -> None:
@@ -62,8 +63,8 @@ class Operation:
 
     @property
     def revalidates(self) -> bool:
-        """Whether the answer to a read has an entity tag to compare with."""
-        return self.method == "GET" and self.carries_version(self.answers[self.status])
+        """Whether the answer to a read has an entity tag that tells all of its changes."""
+        return self.tag_covers_all and self.carries_version(self.answers[self.status])
 
     @staticmethod
     def carries_version(view: Any) -> bool:

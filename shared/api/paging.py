@@ -16,7 +16,7 @@ from shared.domain.signing import Signing
 T = TypeVar("T")
 
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Items on the page", examples=[20])]
-Cursor = Annotated[str, Meta(min_length=1, max_length=1024, description="next_cursor of the page before", examples=["WzE3XQ.c2lnbmF0dXJl"])]
+Cursor = Annotated[str, Meta(min_length=1, max_length=1024, description="next_cursor of the page before")]
 
 _PURPOSE: Final = b"list cursor 1"
 _encode = msgspec.json.Encoder().encode

@@ -17,7 +17,7 @@ from litestar.types import ASGIApp
 
 from shared.api.answers import Reply
 from shared.api.binding import bind
-from shared.api.conditional import require_if_match
+from shared.api.conditional import check_if_match, if_none_match
 from shared.api.idempotency import Mode, require_key
 from shared.api.operation import Operation
 from shared.api.options import OPT_OPERATION, OPT_RULE, OPT_USE_CASES
@@ -35,9 +35,13 @@ def get(
     operation: str,
     errors: Sequence[type[DomainError]] = (),
     sort: Sequence[str] = (),
+    revalidates: bool = True,
 ) -> Decorator:
-    """A read. `sort` is the allow-list of a list's orders, the first being the default; it needs a `Paging` parameter."""
-    return _route("GET", path, operation, errors, status=200, sort=sort)
+    """A read. `sort` is the allow-list of a list's orders, the first being the default; it needs a `Paging` parameter.
+
+    `revalidates` says that the entity tag, where there is one, covers the whole answer, so that If-None-Match may be honoured.
+    """
+    return _route("GET", path, operation, errors, status=200, sort=sort, tag_covers_all=revalidates)
 
 
 def post(
@@ -91,6 +95,7 @@ def _route(
     idempotent: Mode = "never",
     if_match: Mode = "never",
     answers: Mapping[int, Any] | None = None,
+    tag_covers_all: bool = False,
 ) -> Decorator:
     def decorate(handler: Handler) -> HTTPRouteHandler:
         summary, _, description = cleandoc(handler.__doc__ or "").partition("\n")
@@ -104,6 +109,7 @@ def _route(
             answers={status: _view_of(handler, answers or {}), **(answers or {})},
             idempotent=idempotent,
             if_match=if_match,
+            tag_covers_all=tag_covers_all,
             binding=bind(handler, sort),
         )
         methods = [HttpMethod.GET, HttpMethod.HEAD] if method == "GET" else [HttpMethod(method)]
@@ -115,7 +121,8 @@ def _route(
 def _endpoint(handler: Handler, operation: Operation) -> Callable[..., Awaitable[ASGIApp]]:
     """What Litestar calls: policy, arguments, preconditions, the handler, its reply."""
     bind_arguments = operation.binding.arguments
-    needs_version = operation.if_match == "required"
+    matches, needs_version = operation.if_match != "never", operation.if_match == "required"
+    revalidates = operation.revalidates
     needs_key = operation.idempotent == "required"
     documented = frozenset(operation.answers)
 
@@ -123,14 +130,15 @@ def _endpoint(handler: Handler, operation: Operation) -> Callable[..., Awaitable
         opt = request.route_handler.opt
         opt[OPT_RULE].check(current().principal)
         arguments = await bind_arguments(request, opt[OPT_USE_CASES])
-        if needs_version:
-            require_if_match(request)
+        if matches:
+            check_if_match(request, required=needs_version)
         if needs_key:
             require_key(request)
+        known = if_none_match(request) if revalidates else None
         reply = await handler(self, **arguments)
         if reply.status not in documented and reply.status < 400:
             raise RuntimeError(f"{operation.id} answers {reply.status}, which is not documented: name it in `answers`")
-        return outgoing(reply, request)
+        return outgoing(reply, known)
 
     endpoint.__name__ = handler.__name__
     endpoint.__qualname__ = handler.__qualname__

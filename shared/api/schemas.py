@@ -69,6 +69,10 @@ def _say_date_times(schema: dict[str, Any], struct: inspect.StructType) -> None:
                     each["format"] = "date-time"
 
 
+def ecma_pattern(pattern: str) -> str:
+    return pattern.replace(r"\A", "^").replace(r"\Z", "$")
+
+
 def _ecma(node: Any) -> Any:
     """Patterns in the regular expressions of JavaScript, where `$` is the end of the text and nothing else."""
     if isinstance(node, list):
@@ -79,7 +83,7 @@ def _ecma(node: Any) -> Any:
     if "default" in written and written["default"] is None:
         del written["default"]  # says no more than that the field is not required, and some readers stumble over it
     if isinstance(pattern := written.get("pattern"), str):
-        written["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
+        written["pattern"] = ecma_pattern(pattern)
     if isinstance(reference := written.get("$ref"), str):
         written["$ref"] = _tidy(reference)
     if "enum" in written and "type" not in written and all(isinstance(value, str) for value in written["enum"]):

@@ -35,11 +35,14 @@ Id = Annotated[
 ONE_LINE: Final = r"\A[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
 """Begins with something visible, and has no character that ends a line or controls a terminal: it may stand in a mail's header."""
 
+PLAIN: Final = r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+"""The same, and may be empty or begin with a space."""
+
 Name = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=120, description="In one line", examples=["Ada Lovelace"])]
 Title = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=200, description="In one line", examples=["Oak stool"])]
 Line = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=500, description="In one line", examples=["Damaged in transit"])]
-Prose = Annotated[str, Meta(max_length=10_000, examples=["Turned from one piece of oak."])]
-Search = Annotated[str, Meta(min_length=1, max_length=200, examples=["oak stool"])]
+Prose = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z", max_length=10_000, examples=["Turned from one piece of oak."])]
+Search = Annotated[str, Meta(pattern=PLAIN, min_length=1, max_length=200, examples=["oak stool"])]
 
 Slug = Annotated[
     str,

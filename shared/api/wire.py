@@ -2,14 +2,11 @@
 
 from typing import Any, Final
 
-from litestar import Request
 from litestar.types import Receive, Scope, Send
 
 from shared.api.answers import Reply
 from shared.api.conditional import not_modified
-from shared.api.headers import value
 
-READS: Final = ("GET", "HEAD")
 JSON: Final = (b"content-type", b"application/json")
 
 
@@ -31,13 +28,12 @@ class Outgoing:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def outgoing(reply: Reply[Any], request: Request[Any, Any, Any]) -> Outgoing:
-    """The reply as it is sent: 304 without a body when the client's If-None-Match names its entity tag."""
+def outgoing(reply: Reply[Any], known: str | None) -> Outgoing:
+    """The reply as it is sent: 304 without a body when `known`, the client's If-None-Match, names its entity tag."""
     headers = [(name.lower().encode(), text.encode("latin-1")) for name, text in reply.headers]
-    if reply.status == 200 and reply.revalidates and request.method in READS:
+    if known is not None and reply.status == 200:
         tag = next((text for name, text in reply.headers if name == "ETag"), None)
-        known = value(request, b"if-none-match") if tag else None
-        if tag and known and not_modified(known, tag):
+        if tag and not_modified(known, tag):
             return Outgoing(304, headers, b"")
     if reply.body and not any(name == b"content-type" for name, _ in headers):
         headers.append(JSON)

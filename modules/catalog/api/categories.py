@@ -39,10 +39,10 @@ class Categories(Controller):
         work = categories.create(name=data.name, slug=data.slug, parent_id=data.parent_id)
         return await once(request, work, created("/v1/categories"))
 
-    @get("/{category_id:str}", operation="getCategory", errors=[NotFound])
+    @get("/{category_id:str}", operation="getCategory", errors=[NotFound], revalidates=False)
     async def read(self, category_id: FromPath[Id], categories: NamedDependency[CategoryService]) -> Reply[CategoryPath]:
         """A category and the way to it from its root."""
-        return ok(await categories.read(category_id), revalidates=False)
+        return ok(await categories.read(category_id))
 
     @patch("/{category_id:str}", operation="updateCategory", errors=[NotFound, SlugTaken, CategoryUnknown, CategoryCycle, CategoryTooDeep])
     async def update(

@@ -6,12 +6,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from modules.catalog.domain.price import Sale
 from modules.catalog.domain.product import MAX_VARIANTS
-from shared.api.types import Id, Money, Prose, Sku, Slug, Title
+from shared.api.types import ONE_LINE, PLAIN, Id, Money, Prose, Sku, Slug, Title
 
-Word = Annotated[str, Meta(min_length=1, max_length=100)]
+Word = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, max_length=100)]
 Words = Annotated[dict[Word, Word], Meta(max_length=50, examples=[{"colour": "natural"}])]
 WordsPatch = Annotated[dict[Word, Word | None], Meta(max_length=50, examples=[{"colour": "black", "size": None}])]
-VariantTitle = Annotated[str, Meta(max_length=200, description="What tells it from its sisters", examples=["Large, black"])]
+VariantTitle = Annotated[str, Meta(pattern=PLAIN, max_length=200, description="What tells it from its sisters", examples=["Large, black"])]
 
 
 class PriceBody(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -41,7 +41,12 @@ class Variants(Controller):
         changes = VariantChanges(sku=data.sku, title=data.title, options=data.options)
         return ok(await products.update_variant(variant_id, changes, expected_version=if_match(request)))
 
-    @get("/{variant_id:str}/prices/{currency:str}", operation="getPrice", errors=[NotFound, PriceMissing, UnknownCurrency])
+    @get(
+        "/{variant_id:str}/prices/{currency:str}",
+        operation="getPrice",
+        errors=[NotFound, PriceMissing, UnknownCurrency],
+        revalidates=False,
+    )
     async def price(
         self,
         variant_id: FromPath[Id],
@@ -51,7 +56,7 @@ class Variants(Controller):
     ) -> Reply[PriceView]:
         """What one piece costs now when `quantity` are bought. Nothing is exchanged: a currency without a price is refused."""
         drafts = sees_drafts(current().principal)
-        return ok(await products.price(variant_id, currency, quantity, drafts=drafts), revalidates=False)
+        return ok(await products.price(variant_id, currency, quantity, drafts=drafts))
 
     @put(
         "/{variant_id:str}/prices/{currency:str}",

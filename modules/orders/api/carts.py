@@ -48,10 +48,10 @@ class Carts(Controller):
         made = await carts.create(current().principal, data.currency)
         return created_cart(made)
 
-    @get("/{cart_id:str}", operation="getCart", errors=[NotFound])
+    @get("/{cart_id:str}", operation="getCart", errors=[NotFound], revalidates=False)
     async def read(self, cart_id: FromPath[Id], carts: NamedDependency[CartService]) -> Reply[CartView]:
         """A cart at the prices of this moment."""
-        return ok(await carts.read(current().principal, cart_id), revalidates=False)
+        return ok(await carts.read(current().principal, cart_id))
 
     @patch("/{cart_id:str}", operation="updateCart", errors=CHANGES)
     async def update(

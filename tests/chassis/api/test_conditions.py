@@ -21,9 +21,20 @@ async def test_a_change_needs_the_version_that_was_read(app: Tiny, url: str) -> 
     assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
 
 
-@pytest.mark.parametrize("tag", ['W/"1"', '"one"', "1", '"99999999999999999999999999"', '""'])
+@pytest.mark.parametrize("tag", ['W/"1"', '"one"', '"99999999999999999999999999"', '""'])
 async def test_a_weak_or_foreign_tag_matches_nothing(app: Tiny, url: str, tag: str) -> None:
     assert (await app.client.delete(url, headers=bearer("manager", **{"If-Match": tag}))).status_code == 412
+
+
+@pytest.mark.parametrize("tag", ["1", '"1', "", '"1" ', '"' + "1" * 80 + '"', '"a b"', "**"])
+async def test_what_is_no_entity_tag_is_refused_also_where_none_is_needed(app: Tiny, url: str, tag: str) -> None:
+    box = "/v1/boxes/box_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"
+    for refused in (
+        await app.client.delete(url, headers=bearer("manager", **{"If-Match": tag})),
+        await app.client.put(box, json={"a": 1}, headers={"If-Match": tag}),
+        await app.client.get(url, headers={"If-None-Match": tag * 20}),
+    ):
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "wrong_format"), refused.request.headers
 
 
 async def test_a_list_of_tags_is_refused_and_a_star_matches_anything(app: Tiny, url: str) -> None:

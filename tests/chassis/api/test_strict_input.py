@@ -63,6 +63,8 @@ async def test_every_fault_of_body_query_and_path_is_reported_at_once(app: Tiny)
         ("title", None, "wrong_type"),
         ("slug", "oak\n", "wrong_format"),
         ("parts", {}, "wrong_type"),
+        ("finish", "varnished", "not_allowed"),
+        ("finish", ["raw", None], "wrong_type"),
         ("parts", [{"sku": "a", "quantity": 1}] * 11, "too_long"),
         ("labels", {"a": 1}, "wrong_type"),
         ("labels", {"a": "x\0y"}, "nul_character"),
@@ -177,6 +179,16 @@ async def test_the_query_is_read_strictly(app: Tiny) -> None:
         "title[gte]=1": {("title[gte]", "unknown_parameter")},
     }.items():
         assert faults(await app.client.get(f"/v1/shelves?{query}")) == expected, query
+
+
+@pytest.mark.parametrize(
+    "sent", ["at[gte]=null", "at[gte]=0.5", "at[gte]=1767225600", "at[gte]=2026-01-01T00:00:00", "flag=null", "kinds=null"]
+)
+async def test_a_query_has_no_null_and_a_date_is_no_number(app: Tiny, sent: str) -> None:
+    [(parameter, _)] = faults(await app.client.get(f"/v1/boxes/echo?{sent}"))
+    assert parameter == sent.partition("=")[0]
+    echoed = await app.client.get("/v1/boxes/echo?at[gte]=2026-01-01T00:00:00%2B01:00")
+    assert echoed.json()["when"] == "2026-01-01T00:00:00+01:00"
 
 
 async def test_a_required_query_parameter_is_named_when_it_is_missing(app: Tiny) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import httpx
@@ -79,6 +80,7 @@ class CreateShelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     parts: Annotated[list[ShelfPart], Meta(max_length=10)] = []
     contact: Email | None = None
     labels: dict[str, str] = {}
+    finish: Literal["raw", "oiled"] = "raw"
 
 
 class UpdateShelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -284,9 +286,10 @@ class BoxRoutes(Controller):
         x_when: Annotated[Annotated[str, Meta(max_length=5, examples=["now"])], HeaderParameter(name="X-When")] = "never",
         flag: FromQuery[bool | None] = None,
         kinds: FromQuery[Annotated[list[Literal["a", "b"]], Meta(max_length=2)] | None] = None,
+        since: Annotated[Annotated[datetime, Meta(tz=True)] | None, QueryParameter(name="at[gte]")] = None,
     ) -> Reply[Echo]:
         """Say what was understood."""
-        return ok(Echo(current().principal.scope, flag, list(kinds or []), x_when))
+        return ok(Echo(current().principal.scope, flag, list(kinds or []), since.isoformat() if since else x_when))
 
     @put("/{box_id:str}", operation="replaceBox", if_match="optional")
     async def replace(
