@@ -148,12 +148,14 @@ async def test_a_cancelled_probe_gives_its_place_to_another_and_says_nothing(bre
     assert breaker.state == "closed"
 
 
-def test_cancelled_calls_open_nothing(breaker):
+def test_cancelled_calls_neither_open_it_nor_keep_it_closed(breaker):
     for _ in range(50):
         with pytest.raises(asyncio.CancelledError), breaker.call():
             raise asyncio.CancelledError
     fail(breaker, 9)
     assert breaker.state == "closed"
+    fail(breaker)
+    assert breaker.state == "open"
 
 
 def test_an_outcome_that_comes_after_a_change_says_nothing_about_the_present(breaker, clock):
@@ -194,11 +196,13 @@ def test_by_hand_it_is_cut_off_until_it_is_reset(breaker, clock, states):
     assert states == ["isolated", "closed"]
 
 
-def test_a_reset_forgets_the_failures(breaker):
-    fail(breaker, 9)
+def test_a_reset_forgets_the_failures_and_what_the_target_asked_for(breaker):
+    fail(breaker, 9, asked_for=50)
     breaker.reset()
     fail(breaker, 9)
     assert breaker.state == "closed"
+    fail(breaker)
+    assert refused(breaker) == 5
 
 
 Steps = st.lists(

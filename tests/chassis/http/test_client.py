@@ -82,7 +82,7 @@ async def test_every_attempt_is_a_span_of_its_own_below_which_the_target_goes_on
     ]
     ids = [f"{span.context.span_id:016x}" for span in spans if span.context is not None]
     assert [seen.headers["traceparent"].split("-")[2] for seen in service.seen] == ids
-    assert all(span.parent.span_id == int(TRACE.split("-")[2], 16) for span in spans)
+    assert all(span.parent is not None and span.parent.span_id == int(TRACE.split("-")[2], 16) for span in spans)
     assert "secret" not in str([span.to_json() for span in spans])
 
 
