@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from tests.chassis.waiting import until
-from tests.journeys.system import PATIENCE_S, Api
+from tests.journeys.system import PATIENCE_S, Api, System
 from tests.support.shop import ADDRESS, Goods
 
 T = TypeVar("T")
@@ -80,6 +80,14 @@ async def done(api: Api, method: str, path: str, body: object, **headers: str) -
 
 async def at_once(works: Iterable[Awaitable[T]]) -> list[T]:
     return list(await asyncio.gather(*works))
+
+
+async def together(system: System, table: str, works: Sequence[Awaitable[T]]) -> list[T]:
+    """At the same moment, however the machine schedules them: who comes to write to `table` waits there for the others."""
+    async with system.locked(table):
+        ends = asyncio.gather(*works)
+        await system.stuck(least=len(works) * 3 // 4)
+    return list(await ends)
 
 
 def outcome(answer: httpx.Response) -> tuple[int, str]:

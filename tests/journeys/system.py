@@ -29,6 +29,8 @@ LAST_WORDS: Final = 4000
 
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.02
+CONNECTIONS: Final = 48
+"""Of each process: enough for all customers of a race to be inside the database at the same moment."""
 
 BUSY: Final = " union all ".join(
     f"""
@@ -56,11 +58,6 @@ class Running:
 
     name: str
     child: Child
-
-    def kill(self) -> None:
-        """With -9, and reaped."""
-        os.kill(self.child.pid, signal.SIGKILL)
-        self.child.stop()
 
 
 @dataclass(frozen=True)
@@ -98,33 +95,32 @@ class System:
         self.apis.append(api)
         return api
 
-    def start_worker(self) -> Running:
-        name = f"worker-{next(self._numbers)}"
-        worker = Running(name, self._start(name, "worker"))
-        self.workers.append(worker)
-        return worker
+    def start_workers(self) -> None:
+        """Two of them."""
+        for name in (f"worker-{next(self._numbers)}", f"worker-{next(self._numbers)}"):
+            self.workers.append(Running(name, self._start(name, "worker")))
 
-    def wait_for(self, api: Api) -> Api:
+    async def ready(self, api: Api) -> Api:
         url = f"{api.client.base_url}/health/ready"
 
-        def ready() -> bool:
+        def look() -> bool:
             with suppress(httpx.TransportError):
                 return httpx.get(url).status_code == 200
             return False
 
-        api.child.wait_until(ready, PATIENCE_S)
+        await asyncio.to_thread(api.child.wait_until, look, PATIENCE_S)
         return api
 
-    async def kill(self, process: Running) -> None:
-        """With -9. Its claims stay until their time has come."""
-        process.kill()
-        self._forget(process)
-        if isinstance(process, Api):
-            await process.client.aclose()
+    async def kill(self, *processes: Running) -> None:
+        """With -9. Their claims stay until their time has come."""
+        for process in processes:
+            os.kill(process.child.pid, signal.SIGKILL)
+        await self.end(*processes)
 
-    async def end(self) -> None:
-        for process in [*self.apis, *self.workers]:
-            process.child.stop(signal.SIGTERM)
+    async def end(self, *processes: Running) -> None:
+        """Ask them to end, all at once, and reap them."""
+        await asyncio.gather(*(asyncio.to_thread(process.child.stop, signal.SIGTERM) for process in processes))
+        for process in processes:
             self._forget(process)
             if isinstance(process, Api):
                 await process.client.aclose()
@@ -179,7 +175,7 @@ class System:
         """A process that ends with this one, with the settings of this system and no others."""
         chosen = [f"{variable}={value}" for variable, value in environment_of(self.settings).items()]
         foreign = [part for variable in os.environ if variable.startswith("TENON_") for part in ("-u", variable)]
-        line = ["/usr/bin/env", *foreign, *chosen, f"PYTHONPATH={ROOT}", program("tenon"), *command]
+        line = ["/usr/bin/env", *foreign, *chosen, f"TENON_DB_CONNECTIONS={CONNECTIONS}", f"PYTHONPATH={ROOT}", program("tenon"), *command]
         return Child(line, self._logs / f"{name}.log", account=None, death=signal.SIGKILL)
 
     def _forget(self, process: Running) -> None:
@@ -190,15 +186,15 @@ class System:
 
 @asynccontextmanager
 async def running(settings: Settings, logs: Path) -> AsyncIterator[System]:
-    """Two API processes and a worker."""
+    """Two API processes and two workers."""
     async with composed(settings) as root:
         admin = await asyncpg.connect(settings.database_url)
         system = System(settings, root, admin, logs)
         try:
-            system.start_worker()
+            system.start_workers()
             for api in [system.start_api(), system.start_api()]:
-                system.wait_for(api)
+                await system.ready(api)
             yield system
         finally:
-            await system.end()
+            await system.end(*system.apis, *system.workers)
             await admin.close()

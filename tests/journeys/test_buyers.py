@@ -1,14 +1,17 @@
 """More buyers than goods, at the same moment, by two doors: what is there is sold once, and nothing that is not there."""
 
 from collections import Counter
+from typing import Final
 
 import pytest
 
-from tests.journeys.buyers import at_once, buyers, outcome
+from tests.journeys.buyers import buyers, outcome, together
 from tests.journeys.facts import Level, assert_books_balance, assert_paid_once, assert_untouched, levels_of, never_oversold, orders_of
 from tests.journeys.system import System
 
-SOLD, SOLD_OUT = (201, ""), (409, "insufficient_stock")
+HOLDS: Final = "inventory.reservation"
+SOLD: Final = (201, "")
+SOLD_OUT: Final = (409, "insufficient_stock")
 
 
 @pytest.mark.parametrize(("units", "customers"), [(1, 12), (5, 24)])
@@ -16,7 +19,7 @@ async def test_so_many_orders_as_units_and_a_refusal_for_everybody_else(system: 
     goods = await system.apis[0].shop.goods(stock=units)
     crowd = await buyers(system.apis, [[(goods, 1)]] * customers)
     async with never_oversold(system, goods.sku):
-        answers = await at_once(buyer.completes(system.apis[n % 2]) for n, buyer in enumerate(crowd))
+        answers = await together(system, HOLDS, [buyer.completes(system.apis[n % 2]) for n, buyer in enumerate(crowd)])
     assert Counter(map(outcome, answers)) == {SOLD: units, SOLD_OUT: customers - units}
     await system.quiet()
     assert await levels_of(system, goods.sku) == {goods.sku: Level(on_hand=units, allocated=units, reserved=0)}
@@ -35,7 +38,7 @@ async def test_crossing_baskets_neither_deadlock_nor_oversell(system: System) ->
     ways = [[a, b], [b, a], [b, c], [c, b], [a, b, c], [c, b, a], [c, a], [a, c]]
     crowd = await buyers(system.apis, [[(goods, 1 + n % 2) for goods in ways[n % len(ways)]] for n in range(60)])
     async with never_oversold(system, a.sku, b.sku, c.sku):
-        answers = await at_once(buyer.completes(system.apis[n // 2 % 2]) for n, buyer in enumerate(crowd))
+        answers = await together(system, HOLDS, [buyer.completes(system.apis[n // 2 % 2]) for n, buyer in enumerate(crowd)])
     outcomes = Counter(map(outcome, answers))
     assert outcomes.keys() == {SOLD, SOLD_OUT}, outcomes
     await system.quiet()

@@ -1,4 +1,4 @@
-"""A process is killed with -9 in the middle of its work: the others go on, the customers ask again, and everything happened once.
+"""Processes are killed with -9 in the middle of their work: others go on, the customers ask again, and everything happened once.
 
 A lock on a table makes sure that it is the middle: everybody who comes to write there waits, and is killed while waiting.
 """
@@ -15,7 +15,7 @@ import pytest
 from tests.chassis.waiting import until
 from tests.journeys.buyers import Buyer, at_once, buyers, outcome
 from tests.journeys.facts import Level, assert_books_balance, assert_paid_once, assert_untouched, levels_of, orders_of
-from tests.journeys.system import Api, System
+from tests.journeys.system import System
 from tests.support.shop import Goods
 
 DOOMED, OTHERS = 10, 4
@@ -46,10 +46,6 @@ async def crowd_of(system: System, size: int, stock: int) -> tuple[Goods, list[B
     return goods, crowd, [secrets.token_hex(8) for _ in crowd]
 
 
-async def another_door(system: System) -> Api:
-    return await asyncio.to_thread(system.wait_for, system.start_api())
-
-
 async def ask_again(system: System, crowd: Sequence[Buyer], keys: Sequence[str]) -> list[httpx.Response]:
     """By the doors that are left, until there is an answer."""
     return await at_once(buyer.insists(system.apis[n % 2], key=key) for n, (buyer, key) in enumerate(zip(crowd, keys, strict=True)))
@@ -67,7 +63,7 @@ async def assert_all_paid_once(system: System, goods: Goods, crowd: Sequence[Buy
 @pytest.mark.parametrize("table", [HELD, BEGUN, BOOKED, PLACED])
 async def test_an_api_process_dies_with_completions_in_flight(system: System, table: str) -> None:
     goods, crowd, keys = await crowd_of(system, DOOMED + OTHERS, stock=DOOMED + OTHERS)
-    door = await another_door(system)
+    door = await system.ready(system.start_api())
     doors = [door] * DOOMED + system.apis[:2] * (OTHERS // 2)
     async with system.locked(table):
         asked = [buyer.completes(api, key=key) for buyer, api, key in zip(crowd, doors, keys, strict=True)]
@@ -85,7 +81,7 @@ async def test_an_api_process_dies_with_completions_in_flight(system: System, ta
 
 async def test_an_api_process_dies_when_the_first_orders_are_placed_and_not_everybody_can_have_one(system: System) -> None:
     goods, crowd, keys = await crowd_of(system, 12, stock=8)
-    door = await another_door(system)
+    door = await system.ready(system.start_api())
     answering = asyncio.gather(*(answer_or_nothing(buyer.completes(door, key=key)) for buyer, key in zip(crowd, keys, strict=True)))
     placed = "select count(*) >= 3 from orders.customer_order where cart_id = any($1) and status = 'placed'"
     await until(lambda: system.admin.fetchval(placed, [buyer.cart_id for buyer in crowd]))
@@ -103,37 +99,49 @@ async def test_an_api_process_dies_when_the_first_orders_are_placed_and_not_ever
     await assert_books_balance(system)
 
 
+async def test_an_api_process_that_is_asked_to_end_answers_everybody_first(system: System) -> None:
+    goods, crowd, keys = await crowd_of(system, DOOMED, stock=DOOMED)
+    door = await system.ready(system.start_api())
+    async with system.locked(BOOKED):
+        answering = asyncio.gather(*(buyer.completes(door, key=key) for buyer, key in zip(crowd, keys, strict=True)))
+        await system.stuck(least=DOOMED)
+        ending = asyncio.create_task(system.end(door))
+    assert {outcome(answer) for answer in await answering} == {SOLD}
+    await ending
+    await assert_all_paid_once(system, goods, crowd)
+
+
 @pytest.mark.parametrize("table", [MAILED, TOLD])
-async def test_the_only_worker_dies_while_it_sends_mails(system: System, table: str) -> None:
+async def test_the_workers_die_while_they_send_mails(system: System, table: str) -> None:
     goods, crowd, keys = await crowd_of(system, 8, stock=8)
     async with system.locked(table):
         bought = await ask_again(system, crowd, keys)
         assert {outcome(answer) for answer in bought} == {SOLD}
         await system.stuck(least=4)
-        await system.kill(system.workers[0])
-    system.start_worker()
+        await system.kill(*system.workers)
+    system.start_workers()
     await system.time_passes()
     await assert_all_paid_once(system, goods, crowd)
 
 
-async def test_the_only_worker_dies_with_the_provider_s_webhooks_in_its_hands(system: System) -> None:
+async def test_the_workers_die_with_the_provider_s_webhooks_in_their_hands(system: System) -> None:
     goods, crowd, keys = await crowd_of(system, 8, stock=8)
     asked = [buyer.completes(system.apis[n % 2], "pm_card_3ds", key) for n, (buyer, key) in enumerate(zip(crowd, keys, strict=True))]
     questions = [answer.json()["action_url"].removeprefix("http://test") for answer in await at_once(asked)]
     async with system.locked(BOOKED):
         await at_once(system.apis[0].client.post(question, json={"approve": True}) for question in questions)
         await system.stuck(least=4)
-        await system.kill(system.workers[0])
-    system.start_worker()
+        await system.kill(*system.workers)
+    system.start_workers()
     await system.time_passes()
     again = await at_once(buyer.insists(system.apis[0], "pm_card_3ds", key) for buyer, key in zip(crowd, keys, strict=True))
     assert {outcome(answer) for answer in again} == {SOLD}
     await assert_all_paid_once(system, goods, crowd)
 
 
-async def test_the_worker_that_takes_over_from_a_dead_process_dies_too(system: System) -> None:
+async def test_the_workers_that_take_over_from_a_dead_process_die_too(system: System) -> None:
     goods, crowd, keys = await crowd_of(system, 6, stock=6)
-    door = await another_door(system)
+    door = await system.ready(system.start_api())
     async with system.locked(BOOKED):
         answering = asyncio.gather(*(answer_or_nothing(buyer.completes(door, key=key)) for buyer, key in zip(crowd, keys, strict=True)))
         stuck = await system.stuck(least=6)
@@ -141,8 +149,8 @@ async def test_the_worker_that_takes_over_from_a_dead_process_dies_too(system: S
         assert await answering == [None] * 6
         await system.time_passes()
         await system.stuck(least=4, besides=stuck)
-        await system.kill(system.workers[0])
-    system.start_worker()
+        await system.kill(*system.workers)
+    system.start_workers()
     await system.time_passes()
     again = await ask_again(system, crowd, keys)
     assert {outcome(answer) for answer in again} == {SOLD}

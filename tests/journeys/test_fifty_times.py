@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import httpx
@@ -9,8 +10,8 @@ import httpx
 from modules.payments.domain.attempt import News, Outcome
 from modules.payments.domain.ports import Notice
 from shared.domain.clock import SystemClock
-from tests.journeys.buyers import Buyer, at_once, buyer, buyers, outcome
-from tests.journeys.facts import PAID, Level, assert_books_balance, assert_paid_once, levels_of, mails, orders_of
+from tests.journeys.buyers import Buyer, at_once, buyer, buyers, outcome, together
+from tests.journeys.facts import PAID, Level, Traces, assert_books_balance, assert_paid_once, levels_of, mails, orders_of
 from tests.journeys.system import Api, System
 
 TIMES: Final = 50
@@ -26,15 +27,38 @@ async def one_buyer(system: System, stock: int = 3) -> tuple[Buyer, str]:
 async def test_fifty_completions_of_one_cart_make_one_order(system: System) -> None:
     ada, sku = await one_buyer(system)
     keys = [secrets.token_hex(8) for _ in range(TIMES)]
-    answers = await at_once(ada.completes(system.apis[n % 2], key=key) for n, key in enumerate(keys))
+    asked = [ada.completes(system.apis[n % 2], key=key) for n, key in enumerate(keys)]
+    answers = await together(system, "orders.customer_order", asked)
     assert {outcome(answer) for answer in answers} <= {(201, ""), *BUSY}
     assert all(answer.json()["retryable"] for answer in answers if answer.status_code == 409)
     await system.quiet()
     again = await at_once(ada.completes(system.apis[n % 2], key=key) for n, key in enumerate(keys))
     assert {answer.status_code for answer in again} == {201}
     [order] = (await orders_of(system, [ada])).values()
-    assert {answer.json()["id"] for answer in [*answers, *again] if answer.is_success} == {order.order_id}
+    assert {answer.json()["id"] for answer in [*answers, *again] if answer.is_success} == {order.id}
     await assert_paid_once(system, ada, order)
+    assert await levels_of(system, sku) == {sku: Level(3, 1, 0)}
+    await assert_books_balance(system)
+
+
+async def test_good_and_bad_cards_on_one_cart_make_one_order(system: System) -> None:
+    """Everybody asks again until there is an answer: a refusal for some bad cards, and then the order for all who are left."""
+    ada, sku = await one_buyer(system)
+    cards = ["pm_card_declined", "pm_card_ok", "pm_card_late_webhook", "pm_card_declined", "pm_card_error_once"]
+    asked = [ada.insists(system.apis[n % 2], cards[n % len(cards)]) for n in range(30)]
+    answers = await together(system, "orders.customer_order", asked)
+    assert {outcome(answer) for answer in answers} <= {(201, ""), (402, "payment_declined")}
+    await system.quiet()
+    [order] = (await orders_of(system, [ada])).values()
+    assert {answer.json()["id"] for answer in answers if answer.is_success} == {order.id}
+    refused = len([answer for answer in answers if not answer.is_success])
+    assert order.traces == replace(
+        PAID,
+        timeline=["completion_started", "completion_failed"] * refused + PAID.timeline,
+        provider=["authorize refused"] * refused + PAID.provider,
+        stock=["released"] * refused + PAID.stock,
+    )
+    assert mails(system)[ada.email] == 1
     assert await levels_of(system, sku) == {sku: Level(3, 1, 0)}
     await assert_books_balance(system)
 
@@ -48,7 +72,7 @@ async def test_fifty_uses_of_one_key_complete_a_cart_once(system: System) -> Non
     [body] = {answer.content for answer in [*answers, *again] if answer.is_success}
     assert all(answer.status_code == 201 and answer.headers["idempotent-replayed"] == "true" for answer in again)
     [order] = (await orders_of(system, [ada])).values()
-    assert order.order_id.encode() in body
+    assert order.id.encode() in body
     await assert_paid_once(system, ada, order)
     assert await levels_of(system, sku) == {sku: Level(3, 1, 0)}
 
@@ -89,19 +113,22 @@ async def test_fifty_cancellations_of_one_order_refund_it_once(system: System) -
     async def cancel(api: Api) -> httpx.Response:
         return await api.client.post(f"/v1/orders/{order_id}/cancel", json={"reason": "changed my mind"}, headers=ada.who)
 
-    answers = await at_once(cancel(system.apis[n % 2]) for n in range(TIMES))
+    answers = await together(system, "orders.event", [cancel(system.apis[n % 2]) for n in range(TIMES)])
     outcomes = Counter(map(outcome, answers))
     assert outcomes.pop((200, "")) == 1
     assert outcomes.keys() <= {(409, "in_progress"), (409, "illegal_transition")}
     await system.quiet()
     [order] = (await orders_of(system, [ada])).values()
-    assert (order.status, order.payment) == ("cancelled", "refunded")
-    assert order.timeline == [*PAID["timeline"], "cancelled", "refunded"]
-    assert order.events == [*PAID["events"], "orders.order_cancelled"]
-    assert order.provider == [*PAID["provider"], "refund succeeded"]
-    assert order.booked == [*PAID["booked"], "refunded"]
-    assert order.stock == ["deallocated"]
-    assert order.told == [*PAID["told"], "order_cancelled sent"]
+    assert order.traces == Traces(
+        status="cancelled",
+        payment="refunded",
+        timeline=[*PAID.timeline, "cancelled", "refunded"],
+        events=[*PAID.events, "orders.order_cancelled"],
+        provider=[*PAID.provider, "refund succeeded"],
+        booked=[*PAID.booked, "refunded"],
+        stock=["deallocated"],
+        told=[*PAID.told, "order_cancelled sent"],
+    )
     assert mails(system)[ada.email] == 2
     assert await levels_of(system, sku) == {sku: Level(3, 0, 0)}
     await assert_books_balance(system)
@@ -132,7 +159,7 @@ async def test_the_browser_and_the_provider_s_webhooks_finish_an_order_together(
         order = orders[ada.cart_id]
         await assert_paid_once(system, ada, order)
         assert [answer.status_code for answer in answers] == [204] * 4 + [201] * 4
-        assert {answer.json()["id"] for answer in answers[4:]} == {order.order_id}
+        assert {answer.json()["id"] for answer in answers[4:]} == {order.id}
     assert await levels_of(system, goods.sku) == {goods.sku: Level(8, 8, 0)}
     await assert_books_balance(system)
 
