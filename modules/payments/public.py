@@ -133,3 +133,8 @@ class Payments(Protocol):
     async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> str:
         """Give `amount` back; answers the refund's id. Its end is told by refund_succeeded or refund_failed."""
         ...
+
+    async def refund_rest(self, key: str, intent_id: str, reason: str) -> None:
+        """Give back all that was captured and is neither back nor on its way: nothing, where there is nothing left. Its end is
+        told as that of `refund`."""
+        ...

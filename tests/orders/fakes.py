@@ -202,8 +202,8 @@ class Payment:
     async def void(self, key: str, order_id: str) -> None:
         self.authorized.pop(f"pin_{key}", None)
 
-    async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> None:
-        self.refunded[intent_id] = amount.amount
+    async def give_back(self, key: str, intent_id: str, reason: str) -> None:
+        self.refunded[intent_id] = self.captured[intent_id]
 
 
 class Sagas:

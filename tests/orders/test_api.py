@@ -211,11 +211,50 @@ async def test_a_cancelled_order_is_refunded_and_its_stock_returns(shop: Shop, s
     order = await shop.order(ada, (goods, 2))
     cancelled = await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "changed my mind"}, headers={**ada, **key()})
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled"), cancelled.text
-    assert cancelled.json()["payment_status"] == "refunded"
     await settle()
+    assert (await shop.client.get(f"/v1/orders/{order['id']}", headers=ada)).json()["payment_status"] == "refunded"
     assert (await shop.level(goods.sku))["available"] == 2
     again = await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "again"}, headers=ada)
     assert (again.status_code, again.json()["code"]) == (409, "illegal_transition")
+
+
+async def test_an_order_is_not_called_refunded_while_its_customer_has_no_money_back(shop: Shop, settle: Settle) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    order = (await shop.complete(ada, await shop.cart(ada, (goods, 1)), "pm_card_refund_refused")).json()
+    await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "changed my mind"}, headers=ada)
+    await settle()
+    assert await money_of(shop, ada, order) == ("cancelled", "paid", ["cancelled", "refund_failed"])
+
+
+async def test_a_refund_that_comes_back_is_taken_back_from_the_order_too(shop: Shop, settle: Settle, admin_dsn: str) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    order = (await shop.complete(ada, await shop.cart(ada, (goods, 1)), "pm_card_refund_returned")).json()
+    await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "changed my mind"}, headers=ada)
+    await settle()
+    assert await money_of(shop, ada, order) == ("cancelled", "refunded", ["cancelled", "refunded"])
+    await let_time_pass(admin_dsn)
+    await settle()
+    assert await money_of(shop, ada, order) == ("cancelled", "paid", ["cancelled", "refunded", "refund_failed"])
+
+
+async def test_what_is_partly_given_back_already_is_given_back_to_the_end_and_not_twice(shop: Shop, settle: Settle) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    order = await shop.order(ada, (goods, 1))
+    part = {"payment_intent": order["payment_intent_id"], "amount": {"amount": 100, "currency": "USD"}, "reason": "a scratch"}
+    assert (await shop.client.post("/v1/refunds", json=part, headers={**shop.admin, **key()})).status_code == 201
+    cancelled = await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "changed my mind"}, headers=ada)
+    assert cancelled.status_code == 200, cancelled.text
+    await settle()
+    assert await money_of(shop, ada, order) == ("cancelled", "refunded", ["cancelled", "refunded", "refunded"])
+    intent = (await shop.client.get(f"/v1/payment_intents/{order['payment_intent_id']}", headers=shop.admin)).json()
+    assert intent["refunded"] == intent["captured"] == order["total"]
+
+
+async def money_of(shop: Shop, who: dict[str, str], order: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """Where an order stands, and what happened to it since it was paid."""
+    seen = (await shop.client.get(f"/v1/orders/{order['id']}", headers=who)).json()
+    timeline = (await shop.client.get(f"/v1/orders/{order['id']}/timeline", headers=who)).json()["entries"]
+    return seen["status"], seen["payment_status"], [entry["kind"] for entry in timeline][3:]
 
 
 async def test_orders_are_listed_newest_first_page_by_page_to_their_owner(shop: Shop) -> None:

@@ -205,6 +205,18 @@ def test_refunds_add_up_to_refunded() -> None:
     assert one.record_refund(1000) is False
 
 
+def test_a_refund_that_fails_leaves_what_was_given_back_before() -> None:
+    one = placed()
+    one.record_capture(1000)
+    one.record_failed_refund(0, "account_closed")
+    assert (one.payment_status, one.refunded) == (PaymentStatus.PAID, 0)
+    one.record_refund(1000)
+    one.record_failed_refund(400, "account_closed")
+    assert (one.payment_status, one.refunded) == (PaymentStatus.PARTIALLY_REFUNDED, 400)
+    one.record_failed_refund(0, "account_closed")
+    assert (one.payment_status, one.refunded) == (PaymentStatus.PAID, 0)
+
+
 def test_an_order_that_a_saga_works_on_cannot_be_cancelled() -> None:
     one = placed()
     one.saga_id = "sag_1"

@@ -220,7 +220,7 @@ async def test_a_cancelled_order_gives_money_and_stock_back_once(shop: Shop) -> 
     order = await shop.order()
     cancelled = await shop.orders.cancel(ADA, order.id, "changed my mind", None)
     assert isinstance(cancelled, OrderView)
-    assert (cancelled.status, cancelled.payment_status) == ("cancelled", "refunded")
+    assert (cancelled.status, cancelled.payment_status) == ("cancelled", "paid"), "the provider has yet to say that the money is back"
     assert list(shop.payment.refunded.values()) == [1000]
     assert shop.stock.on_hand == {"VAR_A": 5}
     with pytest.raises(IllegalTransition):

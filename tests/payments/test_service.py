@@ -288,6 +288,16 @@ async def test_a_refund_is_given_once_per_key_and_told(shop: Shop):
     assert shop.events()[-1] == "refund_succeeded"
 
 
+async def test_the_rest_is_given_back_once_per_key_and_only_what_is_left(shop: Shop):
+    answer = await shop.authorize()
+    await shop.payments.capture("c", answer.intent_id, AMOUNT)
+    await shop.payments.refund("r", answer.intent_id, Money(300, "USD"), "broken")
+    for key in ("rest", "rest", "another"):
+        await shop.payments.refund_rest(key, answer.intent_id, "cancelled")
+    assert (shop.intent.refunded, shop.intent.refunding) == (1000, 0)
+    assert shop.events()[-2:] == ["refund_succeeded", "refund_succeeded"]
+
+
 async def test_a_refund_without_an_answer_is_pending_and_counts_until_it_fails(shop: Shop):
     answer = await shop.authorize()
     await shop.payments.capture("c", answer.intent_id, AMOUNT)

@@ -7,19 +7,18 @@ import msgspec
 from modules.orders.domain.order import Order, PaymentStatus
 from modules.orders.domain.ports import Payment, Stock, Work
 from modules.orders.domain.views import OrderView, order_view
-from shared.domain.money import Money
 from shared.domain.saga import Call, Failure, Remote, Saga
 
 CANCEL_ORDER: Final = "orders.cancel_order"
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """`to_refund` is what was captured and not refunded yet; with nothing captured the authorisation is voided."""
+    """What was captured is given back; with nothing captured the authorisation is voided."""
 
     order_id: str
     attempt_key: str
     intent_id: str
-    to_refund: Money
+    captured: bool
     reason: str
 
     @classmethod
@@ -30,7 +29,7 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
             order_id=order.id,
             attempt_key=order.attempt_key,
             intent_id=order.intent_id,
-            to_refund=Money(order.captured - order.refunded, order.total.currency),
+            captured=order.captured > 0,
             reason=reason,
         )
 
@@ -57,8 +56,8 @@ class CancellationSteps:
         )
 
     async def _return_money(self, state: CancelOrder, call: Call) -> CancelOrder:
-        if state.to_refund.amount:
-            await self._payment.refund(call.key, state.intent_id, state.to_refund, state.reason)
+        if state.captured:
+            await self._payment.give_back(call.key, state.intent_id, state.reason)
         else:
             await self._payment.void(state.attempt_key, state.order_id)
         return state
@@ -68,11 +67,10 @@ class CancellationSteps:
         return state
 
     async def _finish(self, work: Work, state: CancelOrder, failure: Failure | None) -> OrderView:
+        """That money is back is only said when its provider has said so: see the events of payments."""
         order = await work.orders.lock(state.order_id)
         order.end_saga()
-        if state.to_refund.amount:
-            order.record_refund(order.captured)
-        elif order.payment_status is PaymentStatus.AUTHORIZED:
+        if not state.captured and order.payment_status is PaymentStatus.AUTHORIZED:
             order.record_void()
         await work.orders.save(order)
         return order_view(order)

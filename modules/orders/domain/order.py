@@ -54,8 +54,10 @@ PAYMENT_TRANSITIONS: Mapping[PaymentStatus, frozenset[PaymentStatus]] = {
         {PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}
     ),
     PaymentStatus.PAID: frozenset({PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}),
-    PaymentStatus.PARTIALLY_REFUNDED: frozenset({PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}),
-    PaymentStatus.REFUNDED: frozenset(),
+    PaymentStatus.PARTIALLY_REFUNDED: frozenset(
+        {PaymentStatus.REFUNDED, PaymentStatus.DISPUTED, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
+    ),
+    PaymentStatus.REFUNDED: frozenset({PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}),
     PaymentStatus.VOIDED: frozenset(),
     PaymentStatus.DISPUTED: frozenset({PaymentStatus.PAID, PaymentStatus.REFUNDED}),
 }
@@ -153,16 +155,26 @@ class Order:
         """`refunded` is the sum of all refunds so far, in minor units; False when that was known already."""
         if refunded <= self.refunded:
             return False
-        whole = refunded >= self.captured
-        target = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTIALLY_REFUNDED
-        if target is not self.payment_status:
-            self._move_payment(target)
-        self.refunded, self.version = refunded, self.version + 1
+        self._refund(refunded)
         self._note("refunded", amount=refunded)
         return True
 
+    def record_failed_refund(self, refunded: int, failure: str) -> None:
+        """A refund was refused, or had succeeded and came back; `refunded` is the sum of those that stand."""
+        self._refund(refunded)
+        self._note("refund_failed", failure=failure)
+
     def end_saga(self) -> None:
         self.saga_id = None
+
+    def _refund(self, refunded: int) -> None:
+        if refunded:
+            target = PaymentStatus.REFUNDED if refunded >= self.captured else PaymentStatus.PARTIALLY_REFUNDED
+        else:
+            target = PaymentStatus.PAID if self.captured >= self.total.amount else PaymentStatus.PARTIALLY_PAID
+        if target is not self.payment_status:
+            self._move_payment(target)
+        self.refunded, self.version = refunded, self.version + 1
 
     def _move(self, to: OrderStatus) -> None:
         if to not in ORDER_TRANSITIONS[self.status]:

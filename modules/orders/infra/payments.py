@@ -1,7 +1,8 @@
 """The money, in our words."""
 
 from modules.orders.domain import ports
-from modules.payments.public import CaptureRefused, Payments
+from modules.payments.public import CaptureRefused, Payments, PaymentVoided
+from shared.domain.errors import Conflict
 from shared.domain.money import Money
 
 
@@ -20,9 +21,19 @@ class PaymentsAdapter:
             await self._payments.capture(key, intent_id, amount)
         except CaptureRefused as refused:
             raise ports.CaptureRefused from refused
+        except Conflict:
+            await self._refuse_what_was_called_off(intent_id)
+            raise
+
+    async def _refuse_what_was_called_off(self, intent_id: str) -> None:
+        """Somebody behind the counter has cancelled the payment: no retry will capture it."""
+        try:
+            await self._payments.status(intent_id)
+        except PaymentVoided as voided:
+            raise ports.CaptureRefused from voided
 
     async def void(self, key: str, order_id: str) -> None:
         await self._payments.cancel(key, order_id)
 
-    async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> None:
-        await self._payments.refund(key, intent_id, amount, reason)
+    async def give_back(self, key: str, intent_id: str, reason: str) -> None:
+        await self._payments.refund_rest(key, intent_id, reason)

@@ -12,7 +12,7 @@ from shared.infra.events.subscription import On, Subscription, database
 
 
 class PaymentMoved(msgspec.Struct, frozen=True):
-    """What we read of an intent that was authorised or failed: `reference` is our order's id."""
+    """What we read of an intent that was authorised, failed or called off: `reference` is our order's id."""
 
     reference: str
 
@@ -50,6 +50,14 @@ async def payment_captured(work: Work, delivery: Delivery[PaymentCaptured]) -> N
     await work.orders.save(order)
 
 
+class RefundFailed(msgspec.Struct, frozen=True):
+    """`refunded` is the sum of the refunds that stand, in minor units; `failure` is the provider's code."""
+
+    reference: str
+    refunded: int
+    failure: str
+
+
 async def refund_succeeded(work: Work, delivery: Delivery[RefundSucceeded]) -> None:
     try:
         order = await work.orders.lock(delivery.data.reference)
@@ -57,6 +65,15 @@ async def refund_succeeded(work: Work, delivery: Delivery[RefundSucceeded]) -> N
         return
     if order.record_refund(delivery.data.refunded):
         await work.orders.save(order)
+
+
+async def refund_failed(work: Work, delivery: Delivery[RefundFailed]) -> None:
+    try:
+        order = await work.orders.lock(delivery.data.reference)
+    except NotFound:
+        return
+    order.record_failed_refund(delivery.data.refunded, delivery.data.failure)
+    await work.orders.save(order)
 
 
 SUBSCRIPTIONS: Final[tuple[Subscription[Work], ...]] = (
@@ -67,7 +84,9 @@ SUBSCRIPTIONS: Final[tuple[Subscription[Work], ...]] = (
             "payments.payment_authorized": On(PaymentMoved, payment_moved),
             "payments.payment_failed": On(PaymentMoved, payment_moved),
             "payments.payment_captured": On(PaymentCaptured, payment_captured),
+            "payments.payment_cancelled": On(PaymentMoved, payment_moved),
             "payments.refund_succeeded": On(RefundSucceeded, refund_succeeded),
+            "payments.refund_failed": On(RefundFailed, refund_failed),
         },
     ),
 )

@@ -97,6 +97,22 @@ class PaymentsService:
 
         return (await self._finish(await self._transact(begin))).attempt.id
 
+    async def refund_rest(self, key: str, intent_id: str, reason: str) -> None:
+        """See Payments.refund_rest."""
+
+        async def begin(work: Work) -> Settled | Errand | None:
+            intent = await work.payments.lock(intent_id)
+            if (known := await work.payments.find(Operation.REFUND, key)) is not None:
+                return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+            if not intent.refundable:
+                return None
+            rest = Money(intent.refundable, intent.amount.currency)
+            intent.begin_refund(rest)
+            return await self._begin(work, intent, Attempt(new_id("rfd"), intent_id, Operation.REFUND, rest, key=key, reason=reason))
+
+        if (begun := await self._transact(begin)) is not None:
+            await self._finish(begun)
+
     async def confirm(self, key: str, intent_id: str, payment_method: str, expected_version: int | None) -> None:
         """Try to authorise an intent with a card; a declined one may be tried again with another."""
 
