@@ -12,20 +12,10 @@ from shared.infra.db.unit_of_work import UnitOfWork
 
 MAX_BODY: Final = 65_536
 
-_FOUND: Final = """
-k.fingerprint, k.status, k.body, k.headers, k.saga_id, s.state, s.outcome::text as outcome
-"""
-_CLAIM: Final = f"""
-select pg_try_advisory_xact_lock($1) as mine, {_FOUND}
-from (values (1)) as one left join idempotency_key k on k.scope = $2 and k.key = $3 left join saga s on s.id = k.saga_id
-"""  # noqa: S608 - the select list is a constant of ours
-_LOOK_AGAIN: Final = f"""
-select {_FOUND} from idempotency_key k left join saga s on s.id = k.saga_id where k.scope = $1 and k.key = $2
-"""  # noqa: S608 - the same
+_CLAIM: Final = "select * from idempotency_claim($1, $2, $3)"
 _STORE: Final = """
 insert into idempotency_key (scope, key, fingerprint, status, body, headers, saga_id, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(days => $8))
-returning pg_current_xact_id()::text
 """
 # idempotency_key_expires
 _PURGE: Final = """
@@ -48,16 +38,13 @@ async def claim(unit: UnitOfWork, wanted: Once) -> None:
     row = await unit.fetchrow(_CLAIM, _lock(wanted), wanted.scope, wanted.key)
     if row is None:
         raise AssertionError("a left join on one row answers one row")
-    if row["fingerprint"] is None:
-        if not row["mine"]:
-            raise InFlight("a request with this Idempotency-Key is still running", retry_after=1)
-        # The lock may have been freed by a commit that is newer than this statement's snapshot.
-        row = await unit.fetchrow(_LOOK_AGAIN, wanted.scope, wanted.key)
-    if row is not None:
+    if row["fingerprint"] is not None:
         raise AlreadyDone(_answer(row, wanted))
+    if not row["mine"]:
+        raise InFlight("a request with this Idempotency-Key is still running", retry_after=1)
 
 
-async def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
+def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
     """Keep the answer, or the id of the flow that will have one, with the work itself."""
     if isinstance(result, Pending):
         answer: tuple[object, ...] = (None, None, None, result.saga_id)
@@ -66,7 +53,7 @@ async def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
         if len(rendered.body) > MAX_BODY:
             raise AnswerTooLarge(f"{wanted.scope}: an answer of {len(rendered.body)} bytes cannot be kept, {MAX_BODY} is the limit")
         answer = (rendered.status, rendered.body, msgspec.json.encode(rendered.headers).decode(), None)
-    unit.xid = await unit.fetchval(_STORE, wanted.scope, wanted.key, wanted.fingerprint, *answer, wanted.keep_days)
+    unit.append(_STORE, wanted.scope, wanted.key, wanted.fingerprint, *answer, wanted.keep_days)
 
 
 async def purge(database: Database, most: int = 500) -> int:

@@ -66,7 +66,7 @@ class Transact(Generic[W]):
                     await idempotency.claim(unit, wanted)
                 result = await work(self._build(unit))
                 if wanted is not None:
-                    await idempotency.store(unit, wanted, result)
+                    idempotency.store(unit, wanted, result)
                 await unit.flush()
                 lost = await commit(connection)
             except BaseException as error:

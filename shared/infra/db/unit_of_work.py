@@ -12,15 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.domain.events import Event
 from shared.domain.saga import Saga
 from shared.infra.db import guest
+from shared.infra.db.closing import XID, Addition, Swap, closings
 from shared.infra.db.connections import Connection
 from shared.infra.db.statements import Statements, count
 from shared.infra.events import log
 from shared.infra.saga import begun
-from shared.infra.schema.saga_v1 import BEGIN_SAGA, WAKE_SAGA
+from shared.infra.schema.saga_v1 import WAKE_SAGA
 from shared.infra.tasks import queue
 
 ROWS_PER_INSERT: Final = 1000
-"""A statement has at most 32,767 parameters."""
 
 
 class Unregistered(Exception):
@@ -38,20 +38,31 @@ class Promises:
 
 @dataclass(slots=True)
 class Recorded:
-    """Written at the end of the transaction, in the order of the fields but for the events, which are always last."""
+    """Written at the end of the transaction. `additions` are rows of the module's own tables."""
 
-    sagas: list[begun.Begun] = field(default_factory=list)
     wakes: list[str] = field(default_factory=list)
+    additions: list[Addition] = field(default_factory=list)
+    sagas: list[begun.Begun] = field(default_factory=list)
     tasks: list[queue.NewTask] = field(default_factory=list)
     events: list[log.NewEvent] = field(default_factory=list)
 
-    def lengths(self) -> tuple[int, int, int, int]:
-        return len(self.sagas), len(self.wakes), len(self.tasks), len(self.events)
+    def lengths(self) -> tuple[int, ...]:
+        return tuple(len(rows) for rows in self._all())
 
-    def cut(self, lengths: tuple[int, int, int, int]) -> None:
+    def cut(self, lengths: tuple[int, ...]) -> None:
         """Forget what came after `lengths` were taken."""
-        sagas, wakes, tasks, events = lengths
-        del self.sagas[sagas:], self.wakes[wakes:], self.tasks[tasks:], self.events[events:]
+        for rows, length in zip(self._all(), lengths, strict=True):
+            del rows[length:]
+
+    def inserts(self) -> list[Addition]:
+        """The wakes are none: they change rows."""
+        inserts = [*self.additions, *(addition for saga in self.sagas for addition in saga.additions())]
+        inserts += [queue.insert(self.tasks[at : at + ROWS_PER_INSERT]) for at in range(0, len(self.tasks), ROWS_PER_INSERT)]
+        inserts += [log.insert(self.events[at : at + ROWS_PER_INSERT]) for at in range(0, len(self.events), ROWS_PER_INSERT)]
+        return inserts
+
+    def _all(self) -> tuple[list[Any], ...]:
+        return self.wakes, self.additions, self.sagas, self.tasks, self.events
 
 
 class UnitOfWork(Statements):
@@ -60,12 +71,13 @@ class UnitOfWork(Statements):
     It neither begins nor commits: `transact` does. `xid` is the transaction's id once something told it.
     """
 
-    __slots__ = ("_depth", "_guest", "_promises", "recorded", "xid")
+    __slots__ = ("_depth", "_guest", "_promises", "_swap", "recorded", "xid")
 
     def __init__(self, connection: Connection, promises: Promises) -> None:
         super().__init__(connection)
         self._promises = promises
         self._guest: guest.Guest | None = None
+        self._swap: Swap | None = None
         self._depth = 0
         self.recorded = Recorded()
         self.xid: str | None = None
@@ -79,6 +91,25 @@ class UnitOfWork(Statements):
             count(started)
         number = tag.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
+
+    async def write(self, sql: str, *args: object) -> int:
+        """An INSERT, UPDATE or DELETE without RETURNING; answers how many rows there were. Saves asking for `xid` at the end."""
+        rows = await self.fetch(f"{sql} returning {XID}", *args)
+        if rows:
+            self.xid = rows[0]["xid"]
+        return len(rows)
+
+    def append(self, sql: str, *args: object) -> None:
+        """Insert rows at the end of the transaction, in one statement with the events.
+
+        For rows that nothing in the transaction reads again, and that no constraint refuses in the course of business: what it
+        refuses fails the whole transaction, whatever savepoint it was called in.
+        """
+        self.recorded.additions.append(Addition(sql, args))
+
+    def swap(self, swap: Swap) -> None:
+        """Have `swap` carried out by the last statement: once in a transaction."""
+        self._swap = swap
 
     async def session(self) -> AsyncSession:
         """SQLAlchemy on this very connection, in this very transaction. Never begin, commit or roll back through it."""
@@ -125,23 +156,21 @@ class UnitOfWork(Statements):
             self._depth -= 1
 
     async def flush(self) -> None:
-        """Write what was recorded. The events are the last statement, so that the order of their ids is that of the commits."""
+        """Write what was recorded. The events are in the last statement, so that the order of their ids is that of the commits."""
         await self._flush_session()
         await self._forget_session()
         self._check()
-        recorded = self.recorded
-        for saga in recorded.sagas:
-            await self.execute(BEGIN_SAGA, *saga.row())
-        for saga_id in recorded.wakes:
-            await self.execute(WAKE_SAGA, saga_id)
-        for start in range(0, len(recorded.tasks), ROWS_PER_INSERT):
-            sql, arguments = queue.insert(recorded.tasks[start : start + ROWS_PER_INSERT])
-            await self.execute(sql, *arguments)
-        for start in range(0, len(recorded.events), ROWS_PER_INSERT):
-            sql, arguments = log.insert(recorded.events[start : start + ROWS_PER_INSERT])
-            self.xid = await self.fetchval(f"{sql} returning xid::text", *arguments)
-        if self.xid is None:
-            self.xid = await self._connection.fetchval("select pg_current_xact_id_if_assigned()::text")
+        for saga_id in self.recorded.wakes:
+            await self.write(WAKE_SAGA, saga_id)
+        row = None
+        for sql, arguments in closings(self.recorded.inserts(), self._swap):
+            row = await self.fetchrow(sql, *arguments)
+        if self._swap is not None:
+            self._swap.hear(row)
+        if row is not None:
+            self.xid = row["xid"]
+        elif self.xid is None:
+            self.xid = await self.fetchval("select pg_current_xact_id_if_assigned()::text")
 
     async def abandon(self) -> None:
         """After an error: let the guest go. Never raises, because the error is what matters."""

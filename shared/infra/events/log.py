@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -10,6 +11,7 @@ import msgspec
 from shared.domain.context import current
 from shared.domain.events import Event
 from shared.domain.ids import new_id
+from shared.infra.db.closing import Addition
 
 SHARDS: Final = 64
 
@@ -49,9 +51,13 @@ class NewEvent:
         return new_id("evt"), event.event_type, event.event_version, key, shard_of(key), self.version, payload, self.headers
 
 
-def insert(events: Sequence[NewEvent]) -> tuple[str, list[object]]:
-    """One INSERT and its parameters. It has to be the last statement before COMMIT: the ids are then drawn while the
-    aggregates' rows are locked, so that their order is the order of commits."""
-    places = (f"({', '.join(f'${_WIDTH * at + column}' for column in range(1, _WIDTH + 1))})" for at in range(len(events)))
-    sql = f"insert into event ({_COLUMNS}) values {', '.join(places)}"  # noqa: S608 - only places of parameters are formatted
-    return sql, [value for event in events for value in event.row()]
+def insert(events: Sequence[NewEvent]) -> Addition:
+    """It has to be part of the last statement before COMMIT: the ids are then drawn while the aggregates' rows are locked, so
+    that their order is the order of commits."""
+    return Addition(_insert(len(events)), [value for event in events for value in event.row()])
+
+
+@lru_cache(maxsize=128)
+def _insert(events: int) -> str:
+    places = (f"({', '.join(f'${_WIDTH * at + column}' for column in range(1, _WIDTH + 1))})" for at in range(events))
+    return f"insert into event ({_COLUMNS}) values {', '.join(places)}"  # noqa: S608 - only places of parameters are formatted

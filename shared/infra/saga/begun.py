@@ -1,5 +1,6 @@
 """A saga that has just begun: the row that its unit of work inserts, and the claim with which this process may run it at once."""
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
@@ -9,7 +10,9 @@ import msgspec
 
 from shared.domain.context import current
 from shared.domain.ids import new_id
-from shared.domain.saga import Saga
+from shared.domain.saga import Remote, Saga
+from shared.infra.db.closing import Addition
+from shared.infra.schema.saga_v1 import BEGIN_SAGA, SEND_FIRST
 
 FIRST_TOKEN = 1
 GRACE_S = 5.0
@@ -36,12 +39,19 @@ class Begun:
         """Whoever began it will not run it. To be called before the row is written."""
         self.claim_s = None
 
-    def row(self) -> tuple[object, ...]:
-        """The parameters of BEGIN_SAGA."""
+    @property
+    def sent(self) -> str | None:
+        """The remote step with which it begins: marked as sent from the beginning, where this process runs it at once."""
+        first = self.saga.steps[0] if self.saga.steps else None
+        return first.name if isinstance(first, Remote) and self.claim_s is not None else None
+
+    def additions(self) -> Iterator[Addition]:
         context = current()
         data = msgspec.json.encode(self.state).decode()
         named = (self.id, self.saga.name, self.saga.version, self.key, context.principal.scope)
-        return (*named, data, self.claim_s, context.correlation_id, context.traceparent)
+        yield Addition(BEGIN_SAGA, (*named, data, self.claim_s, context.correlation_id, context.traceparent))
+        if self.sent is not None:
+            yield Addition(SEND_FIRST, (self.id, self.sent))
 
 
 _begun: ContextVar[Begun | None] = ContextVar("tenon_begun_saga", default=None)

@@ -16,7 +16,9 @@ from shared.domain.errors import DomainError
 from shared.domain.events import Event
 from shared.domain.guard import outbound
 from shared.domain.saga import Asleep, Ended, Failure, Local, Remote, Saga, Underway, Waiting
+from shared.infra.db.closing import Swap
 from shared.infra.db.database import Database
+from shared.infra.db.statements import Row
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import Recorded, UnitOfWork
 from shared.infra.saga.begun import take
@@ -149,7 +151,7 @@ class SagaEngine:
                 if isinstance(step, Remote):
                     await self._remote(instance, step, patience)
                 else:
-                    await self._local(instance, step)
+                    await self._local(instance, step, patience)
         except LostClaim:
             raise
         except Waiting as waiting:
@@ -161,36 +163,38 @@ class SagaEngine:
             return await self._put_off(instance, error, patience)
         return None
 
-    async def _local(self, instance: Instance, step: Local[Any, Any] | None) -> None:
+    async def _local(self, instance: Instance, step: Local[Any, Any] | None, patience: Patience) -> None:
         """Effect and progress in one transaction; the end of the saga too, when nothing comes after it."""
 
-        async def work(both: tuple[Any, UnitOfWork]) -> tuple[Move, int]:
+        async def work(both: tuple[Any, UnitOfWork]) -> tuple[Move, Swap]:
             of_module, uow = both
             move, data = None, instance.data
             if step is not None:
                 data = await _function(instance, step)(of_module, data)
-                move = instance.advanced(step, data, self._timing.claim)
+                move = instance.advanced(step, data, self._timing.claim, sending=patience.left > 0)
             if move is None or instance.finishes(move):
                 move = instance.ended(move, await instance.saga.finish(of_module, data, instance.failure))
             for begun in uow.recorded.sagas:
                 begun.unclaim()
-            row = await self._store.move(uow, instance, move)
-            uow.xid = row["xid"]
-            return move, row["wakes"]
+            swap = self._store.swap(instance, move)
+            uow.swap(swap)
+            return move, swap
 
         since = monotonic()
-        move, wakes = await self._transact(work)
-        instance.became(move, wakes, since + self._timing.claim)
+        move, swap = await self._transact(work)
+        _became(instance, move, swap.row, since)
 
     async def _remote(self, instance: Instance, step: Remote[Any], patience: Patience) -> None:
-        instance.sends = await self._move(instance, instance.sent(step, self._timing.claim))
+        if not instance.sent:
+            await self._move(instance, instance.sending(step, self._timing.claim))
+        instance.sent = False
         call = instance.call(step, min(instance.claim_ends - self._timing.reserve - monotonic(), patience.left))
         outbound(f"step {step.name} of the saga {instance.saga.name}")
         if not instance.holds_claim(self._timing.reserve):
             raise LostClaim(instance.id)
         async with asyncio.timeout(call.timeout_s):
             data = await _function(instance, step)(instance.data, call)
-        await self._move(instance, instance.advanced(step, data, self._timing.claim))
+        await self._move(instance, instance.advanced(step, data, self._timing.claim, sending=patience.left > 0))
 
     async def _release(self, instance: Instance) -> Underway:
         """Let a worker go on at once."""
@@ -244,13 +248,13 @@ class SagaEngine:
         undoable = not (isinstance(step, Remote) and step.pivot and step.compensation is None)
         return instance.may_turn_back and undoable
 
-    async def _move(self, instance: Instance, move: Move) -> int:
-        """Answers how often the noted step was sent."""
+    async def _move(self, instance: Instance, move: Move) -> None:
         since = monotonic()
-        row = await self._store.move(self._database, instance, move)
-        instance.became(move, row["wakes"], since + (move.claim_s or 0.0))
-        sends: int = row["attempts"]
-        return sends
+        _became(instance, move, await self._store.move(instance, move), since)
+
+
+def _became(instance: Instance, move: Move, row: Row, since: float) -> None:
+    instance.became(move, row["wakes"], row["sends"], since + (move.claim_s or 0.0))
 
 
 def _function(instance: Instance, step: Step) -> Callable[..., Any]:

@@ -26,7 +26,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The saga's row after the move. `claim_s` None gives the claim up; `delay_s` None leaves `due_at` as it is."""
+    """The saga's row after the move. `claim_s` None gives the claim up; `delay_s` None leaves `due_at` as it is.
+
+    `note` is about the step that was tried, `sent` about the one that is called next.
+    """
 
     position: int
     state: State
@@ -34,6 +37,7 @@ class Move:
     failure: Failure | None
     claim_s: float | None
     note: Note | None = None
+    sent: Note | None = None
     outcome: msgspec.Struct | None = None
     attempts: int = 0
     error: str | None = None
@@ -44,7 +48,8 @@ class Move:
 class Instance:
     """`claim_ends` and `gives_up_at` are times of `time.monotonic()`; `position` counts down while compensating.
 
-    `orphaned`: its former owner ended without giving the claim up. `sends`: how often this step was sent, once it was by us.
+    `orphaned`: its former owner ended without giving the claim up. `sends`: how often this step was sent, once it was by us;
+    `sent`: it is marked so, and not called yet.
     """
 
     id: str
@@ -60,6 +65,7 @@ class Instance:
     outcome: msgspec.Struct | None = None
     orphaned: bool = False
     sends: int = 0
+    sent: bool = False
 
     @property
     def direction(self) -> Direction:
@@ -68,8 +74,7 @@ class Instance:
     @property
     def step(self) -> Step | None:
         """The next one to run, or to compensate; None when only `finish` is left."""
-        steps = self.saga.steps
-        return steps[self.position] if 0 <= self.position < len(steps) else None
+        return self._at(self.position)
 
     @property
     def may_turn_back(self) -> bool:
@@ -85,13 +90,15 @@ class Instance:
     def note(self, step: Step, state: Literal["sent", "done", "refused"], error: str | None = None) -> Note:
         return Note(step.name, self.direction, state, error)
 
-    def sent(self, step: Step, claim_s: float) -> Move:
-        return replace(self._here(claim_s), attempts=self.attempts, note=self.note(step, "sent"))
+    def sending(self, step: Remote[Any], claim_s: float) -> Move:
+        return replace(self._here(claim_s), attempts=self.attempts, sent=self.note(step, "sent"))
 
-    def advanced(self, step: Step, data: msgspec.Struct, claim_s: float) -> Move:
-        """The step has happened: on to the next one, or back to the one before."""
+    def advanced(self, step: Step, data: msgspec.Struct, claim_s: float, *, sending: bool) -> Move:
+        """The step has happened: on to the next one, or back to the one before. If `sending`, a remote one is marked as sent."""
         position = self.position + 1 if self.failure is None else self._compensable(self.position - 1)
-        return replace(self._here(claim_s), position=position, data=data, note=self.note(step, "done"))
+        following = self._at(position)
+        sent = self.note(following, "sent") if sending and isinstance(following, Remote) else None
+        return replace(self._here(claim_s), position=position, data=data, note=self.note(step, "done"), sent=sent)
 
     def finishes(self, move: Move) -> bool:
         return not 0 <= move.position < len(self.saga.steps)
@@ -117,12 +124,17 @@ class Instance:
     def released(self) -> Move:
         return replace(self._here(None), attempts=self.attempts)
 
-    def became(self, move: Move, wakes: int, claim_ends: float) -> None:
-        if (move.position, move.failure) != (self.position, self.failure):
-            self.sends = 0
+    def became(self, move: Move, wakes: int, sends: int, claim_ends: float) -> None:
+        if move.sent or (move.position, move.failure) != (self.position, self.failure):
+            self.sends = sends
+        self.sent = move.sent is not None
         self.position, self.data, self.failure = move.position, move.data, move.failure
         self.attempts, self.outcome = move.attempts, move.outcome
         self.wakes, self.claim_ends = wakes, claim_ends
+
+    def _at(self, position: int) -> Step | None:
+        steps = self.saga.steps
+        return steps[position] if 0 <= position < len(steps) else None
 
     def _here(self, claim_s: float | None) -> Move:
         state: State = "running" if self.failure is None else "compensating"
@@ -147,4 +159,6 @@ def begun_here(begun: Begun) -> Instance:
         wakes=0,
         claim_ends=begun.claim_ends,
         gives_up_at=monotonic() + begun.saga.give_up_after.total_seconds(),
+        sends=1 if begun.sent else 0,
+        sent=begun.sent is not None,
     )

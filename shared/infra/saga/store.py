@@ -10,6 +10,7 @@ import msgspec
 from shared.domain.context import Context, Principal
 from shared.domain.errors import NotFound
 from shared.domain.saga import Failure, Saga
+from shared.infra.db.closing import XID, Swap
 from shared.infra.db.statements import Reader, Row
 from shared.infra.saga.instance import Instance, Move
 
@@ -28,8 +29,8 @@ returning saga.id, name, version, token, position, data, failure, attempts, wake
     extract(epoch from clock_timestamp() - started_at)::float8 as age
 """
 
-MOVE = """
-with moved as (
+MOVING = """
+moved as (
     update saga set position = $4, state = $5, data = $6, failure = $7, outcome = $8, attempts = $9,
         last_error = coalesce($10, last_error),
         due_at = case when $11::float8 is null then due_at
@@ -42,14 +43,15 @@ with moved as (
     returning id, wakes
 ), noted as (
     insert into saga_step as s (saga_id, step, direction, state, error, ended_at)
-    select id, $14::text, $15::text, $16::text, $17::text, case when $16 <> 'sent' then clock_timestamp() end
-    from moved where $14 is not null
+    select id, n.step, n.direction, n.state, n.error, case when n.state <> 'sent' then clock_timestamp() end
+    from moved, (values ($14::text, $15::text, $16::text, $17::text), ($18, $19, 'sent', null)) as n (step, direction, state, error)
+    where n.step is not null
     on conflict (saga_id, step, direction) do update set state = excluded.state, error = excluded.error, ended_at = excluded.ended_at,
         attempts = s.attempts + (excluded.state = 'sent' and excluded.error is null)::integer
-    returning attempts
+    returning step, attempts
 )
-select wakes, coalesce((select attempts from noted), 0) as attempts, pg_current_xact_id()::text as xid from moved
 """
+MOVED = f"select wakes, coalesce((select attempts from noted where step = $18), 0) as sends, {XID} from moved"  # noqa: S608 - ours
 """One write for everything that can happen: the row only moves for the owner (token) of that very step (position).
 
 A wake-up that came since the owner last looked makes a saga that puts itself off due at once.
@@ -93,14 +95,15 @@ class SagaStore:
         rows = await self._database.fetch(CLAIM, self._names, self._versions, only, limit, claim_s)
         return [self._claimed(row, since, claim_s) for row in rows]
 
-    async def move(self, door: Reader, instance: Instance, move: Move) -> Row:
-        """Through a Database: committed at once; through a unit of work: with the effect of the step.
+    async def move(self, instance: Instance, move: Move) -> Row:
+        """Committed at once. Answers the row's `wakes`, and in `sends` how often the step that is about to be called was sent; raises
+        LostClaim."""
+        swap = self.swap(instance, move)
+        return swap.hear(await self._database.fetchrow(swap.alone, *swap.arguments))
 
-        Answers the row's `wakes`, the transaction's `xid` and in `attempts` how often the noted step was sent; raises LostClaim."""
-        note = move.note
-        noted = (note.step, note.direction, note.state, note.error) if note else (None, None, None, None)
-        row = await door.fetchrow(
-            MOVE,
+    def swap(self, instance: Instance, move: Move) -> Swap:
+        """The same for a unit of work, to be committed with the effect of a step."""
+        arguments = (
             instance.id,
             instance.token,
             instance.position,
@@ -114,11 +117,10 @@ class SagaStore:
             move.delay_s,
             instance.wakes,
             move.claim_s,
-            *noted,
+            *((move.note.step, move.note.direction, move.note.state, move.note.error) if move.note else (None, None, None, None)),
+            *((move.sent.step, move.sent.direction) if move.sent else (None, None)),
         )
-        if row is None:
-            raise LostClaim(instance.id)
-        return row
+        return Swap(MOVING, MOVED, arguments, LostClaim(instance.id))
 
     async def read(self, saga_id: str) -> Stored:
         row = await self._database.fetchrow(READ, saga_id)

@@ -1,4 +1,4 @@
-"""The tables of sagas in a module's own schema, and the three statements that a unit of work runs on them.
+"""The tables of sagas in a module's own schema, and the statements that a unit of work runs on them.
 
 `saga`, one row per instance:
 - `id` (sag_…), `name`, `version`: which definition it follows, for ever; `key`: the id of what it is about;
@@ -13,7 +13,7 @@
 - `correlation_id`, `traceparent`: of the request that began it; `ended_at`: set if and only if it is done or failed.
 
 `saga_step`, one row per step and direction that was ever sent or done. It has no foreign key: its rows are only ever inserted
-from an UPDATE of their saga, in one statement.
+with their saga or from an UPDATE of it, in one statement.
 """
 
 UP = """
@@ -71,7 +71,9 @@ BEGIN_SAGA = """
 insert into saga (id, name, version, key, owner, data, claimed_until, correlation_id, traceparent)
 values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::float8 * interval '1 second', $8, $9)
 """
-"""Parameters: `Begun.row()` (shared/infra/saga/begun.py). The request that began it holds the first claim, with token 1."""
+"""Parameters: see `Begun` (shared/infra/saga/begun.py). The request that began it holds the first claim, with token 1."""
+
+SEND_FIRST = "insert into saga_step (saga_id, step, direction, state) values ($1, $2, 'forward', 'sent')"
 
 WAKE_SAGA = """
 update saga set wakes = wakes + 1, due_at = least(due_at, clock_timestamp()) where id = $1 and ended_at is null

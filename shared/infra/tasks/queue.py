@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from shared.domain.ids import new_id
+from shared.infra.db.closing import Addition
 from shared.infra.events.log import headers
 
 DEFAULT_PRIORITY: Final = 5
@@ -33,11 +35,15 @@ class NewTask:
         return new_id("tsk"), self.kind, self.key, self.unique, self.priority, payload, self.headers, self.delay_s
 
 
-def insert(tasks: Sequence[NewTask]) -> tuple[str, list[object]]:
-    """One INSERT and its parameters. A task whose unique value is held by one that has not ended is left out."""
-    values = ", ".join(_places(_WIDTH * at + 1) for at in range(len(tasks)))
-    sql = f"insert into task ({_COLUMNS}) values {values} on conflict do nothing"  # noqa: S608 - only places of parameters are formatted
-    return sql, [value for task in tasks for value in task.row()]
+def insert(tasks: Sequence[NewTask]) -> Addition:
+    """A task whose unique value is held by one that has not ended is left out."""
+    return Addition(_insert(len(tasks)), [value for task in tasks for value in task.row()])
+
+
+@lru_cache(maxsize=128)
+def _insert(tasks: int) -> str:
+    values = ", ".join(_places(_WIDTH * at + 1) for at in range(tasks))
+    return f"insert into task ({_COLUMNS}) values {values} on conflict do nothing"  # noqa: S608 - only places of parameters are formatted
 
 
 def _places(first: int) -> str:

@@ -182,10 +182,11 @@ async def test_a_kept_answer_cannot_be_changed_by_the_module(database, transact)
         await database.fetch("update idempotency_key set status = 200")
 
 
-async def test_a_commit_between_the_first_look_and_the_lock_is_seen(transact, admin, monkeypatch):
-    """The second request looks, then waits at a gate until the first has committed, then gets the lock: its snapshot is too old."""
+async def test_a_commit_between_the_snapshot_and_the_lock_is_seen(transact, admin, monkeypatch):
+    """The second request's statement begins, then waits at a gate until the first has committed, then gets the lock."""
     gate = 42
-    gated = idempotency._CLAIM.replace("(values (1)) as one", f"(select pg_advisory_xact_lock({gate})) as gate")
+    passed = f"(select (pg_advisory_xact_lock({gate}) is null)::integer::bigint as nothing) as gate"
+    gated = idempotency._CLAIM.replace("idempotency_claim($1", f"{passed}, idempotency_claim($1 + nothing")
     assert gated != idempotency._CLAIM
     waiting = f"select count(*) from pg_locks where locktype = 'advisory' and objid = {gate} and not granted"
 
@@ -193,7 +194,7 @@ async def test_a_commit_between_the_first_look_and_the_lock_is_seen(transact, ad
     with monkeypatch.context() as patched:
         patched.setattr(idempotency, "_CLAIM", gated)
         second = asyncio.create_task(asked(transact, add_five))
-        while not await admin.fetchval(waiting):
+        while not (second.done() or await admin.fetchval(waiting)):
             await asyncio.sleep(0.001)  # between two looks at the locks
     await asked(transact, add_five)
     await admin.execute(f"select pg_advisory_unlock({gate})")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.domain.context import Context, begin, current
 from shared.domain.saga import Call, Ended, Failure, Remote, Saga, Underway
 from shared.infra.db.transact import Transact
 from shared.infra.saga.engine import SagaEngine, Timing
+from shared.infra.saga.store import LostClaim
 from tests.chassis.saga.shop import AT_ONCE, STEPS, Purchase, Receipt, Shop, Sold, Story, Work, refused
 
 
@@ -22,14 +24,59 @@ async def test_all_steps_happen_once_and_the_outcome_is_kept(shop_url):
     assert kept == result
 
 
-async def test_a_step_costs_one_statement_beside_its_own_and_a_remote_one_two(shop_url):
+async def test_a_step_costs_one_statement_beside_its_own_and_is_sent_by_the_one_before(shop_url):
     async with Shop(shop_url) as shop:
         saga_id = await shop.begin("cheap")
         begin(Context())
         await shop.engine.run(saga_id, Receipt, patience_s=60)
         statements = current().sql_count
-    own, moves = 4, 3 * 1 + 3 * 2 + 1
-    assert statements == own + moves
+        steps = await shop.database.fetch("select step, state, attempts from saga_step where saga_id = $1 order by ctid", saga_id)
+    own, finish = 4, 1
+    assert statements == own + len(STEPS) + finish
+    assert sorted(tuple(row) for row in steps) == sorted((step, "done", 1) for step in STEPS)
+
+
+async def test_a_saga_that_begins_with_a_call_is_begun_and_marked_as_sent_at_once(shop_url):
+    seen: list[tuple[str, int]] = []
+
+    async with Shop(shop_url) as shop:
+
+        async def ask(state: Purchase, call: Call) -> Purchase:
+            [row] = await shop.database.fetch("select state, attempts from saga_step where saga_id = $1", saga_id)
+            seen.append(tuple(row))
+            return state
+
+        async def finish(_: Work, state: Purchase, failure: Failure | None) -> Receipt:
+            return Receipt(state.id, (), None)
+
+        saga = Saga("ask", 1, Purchase, [Remote("ask", ask)], finish)
+        begin(Context(deadline=monotonic() + 60))
+
+        async def work(unit: Work) -> str:
+            return unit.begin_saga("ask", Purchase("asked"), key="asked")
+
+        saga_id = await Transact(shop.database, Work, sagas=[saga])(work)
+        assert current().sql_count == 1
+        await SagaEngine(shop.database, Work, [saga], timing=AT_ONCE).run(saga_id, Receipt, patience_s=60)
+    assert seen == [("sent", 1)]
+
+
+async def test_what_is_marked_as_sent_and_was_not_is_taken_for_sent(shop_url):
+    """Whoever is killed between the mark and the call leaves a step that may have happened: a refusal undoes it too."""
+    async with Shop(shop_url, script={"reserve": ["refuse"]}) as shop:
+        saga_id = await shop.begin("marked")
+        engine = shop.another_engine()
+
+        async def killed(*_: object) -> None:
+            raise LostClaim
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(engine, "_remote", killed)
+            assert await engine.run(saga_id, Receipt, patience_s=60) == Underway()
+        await shop.lapse()
+        await shop.drain()
+        story = await Story.of(shop, "marked")
+    assert (story.state, story.live, story.calls) == ("failed", [], {"reserve": 1})
 
 
 @pytest.mark.parametrize("step", ["open", "reserve", "check", "authorize", "place"])
