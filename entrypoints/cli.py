@@ -44,6 +44,11 @@ def root() -> Root:
     return compose(config.load(environment()))
 
 
+def owners_root() -> Root:
+    """For the commands that the owner's URL is for. All others refuse to know it in production."""
+    return compose(config.load({name: value for name, value in environment().items() if name != config.MIGRATION_URL}))
+
+
 @tenon.command()
 @PORT
 @click.option("--with-worker", is_flag=True, help="Run the worker's loops in this process, too.")
@@ -79,7 +84,7 @@ def play(home: Path) -> None:
 @tenon.command("seed")
 def put_demo_data() -> None:
     """Put the demo data into the database, once."""
-    composed = root()
+    composed = owners_root()
     done = asyncio.run(seed.once(_owner_url(), composed))
     click.echo("The demo data is there." if done else "It was there before.")
 
@@ -92,7 +97,7 @@ def db() -> None:
 @db.command()
 def migrate() -> None:
     """Bring every module's schema up to date. Safe to repeat, and to run several times at once."""
-    composed = root()
+    composed = owners_root()
     applied = asyncio.run(schemas.migrate(_owner_url(), composed.settings(), composed.modules()))
     click.echo("\n".join(f"applied {migration}" for migration in applied) or "Nothing to do.")
 
@@ -100,7 +105,7 @@ def migrate() -> None:
 @db.command()
 def status() -> None:
     """The migrations that each module's schema lacks; exits 1 when there are any."""
-    lacking = asyncio.run(schemas.pending(_owner_url(), root().modules()))
+    lacking = asyncio.run(schemas.pending(_owner_url(), owners_root().modules()))
     table = Table("module", "lacks")
     for module, revisions in lacking.items():
         table.add_row(module, ", ".join(revisions) or "nothing")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.support.application import environment
 from tests.support.processes import ROOT, program, run
 
 EXECUTED = {
@@ -27,6 +28,17 @@ def test_wrong_settings_are_refused_with_every_fault_and_a_status_of_their_own(c
     assert said.returncode == 78
     for fault in ("TENON_DATABASE_URL", "TENON_REDDIS_URL", "did you mean TENON_REDIS_URL", "TENON_SECRET is not set"):
         assert fault in said.stdout, said.stdout
+
+
+def test_in_production_the_owner_s_url_is_for_the_commands_of_the_database_alone(empty_database: str):
+    environ = environment(empty_database, "redis://127.0.0.1", "smtp://127.0.0.1")
+    environ |= {"TENON_ENVIRONMENT": "production", "TENON_PUBLIC_URL": "https://shop.example", "TENON_MIGRATION_URL": empty_database}
+    migrated = run(program("tenon"), "db", "migrate", environ=environ)
+    assert migrated.returncode == 0, migrated.stdout
+    assert "applied orders 0001" in migrated.stdout
+    assert run(program("tenon"), "db", "status", environ=environ).returncode == 0
+    refused = run(program("tenon"), "worker", environ=environ)
+    assert (refused.returncode, "TENON_MIGRATION_URL is for `tenon db` alone" in refused.stdout) == (78, True), refused.stdout
 
 
 def test_the_modules_are_listed():
