@@ -70,17 +70,15 @@ class MemoryStore:
             raise NotFound("no such payment intent")
         return deepcopy(self.kept.intents[intent_id])
 
-    lock = get
+    async def lock(self, intent_id: str, operation: Operation, key: str) -> tuple[Intent, Attempt | None]:
+        made = (a for a in self.kept.attempts.values() if (a.operation, a.key) == (operation, key))
+        return await self.get(intent_id), deepcopy(next(made, None))
 
     async def lock_attempt(self, attempt_id: str) -> tuple[Intent, Attempt]:
         if attempt_id not in self.kept.attempts:
             raise NotFound("no such attempt")
         attempt = deepcopy(self.kept.attempts[attempt_id])
         return await self.get(attempt.intent_id), attempt
-
-    async def find(self, operation: Operation, key: str) -> Attempt | None:
-        found = (a for a in self.kept.attempts.values() if (a.operation, a.key) == (operation, key))
-        return deepcopy(next(found, None))
 
     async def save(self, intent: Intent, attempt: Attempt | None = None, *, claim_s: float = 0.0) -> None:
         await self.add(intent)

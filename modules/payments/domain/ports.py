@@ -67,16 +67,12 @@ class PaymentStore(Protocol):
         """The intent, to look at; raises NotFound."""
         ...
 
-    async def lock(self, intent_id: str) -> Intent:
-        """The intent, its row locked; raises NotFound."""
+    async def lock(self, intent_id: str, operation: Operation, key: str) -> tuple[Intent, Attempt | None]:
+        """The intent, its row locked, and the attempt that was made with this caller's key, if there is one; raises NotFound."""
         ...
 
     async def lock_attempt(self, attempt_id: str) -> tuple[Intent, Attempt]:
         """The attempt and its intent, both rows locked; raises NotFound."""
-        ...
-
-    async def find(self, operation: Operation, key: str) -> Attempt | None:
-        """The attempt that was made with this caller's key, if there is one."""
         ...
 
     async def save(self, intent: Intent, attempt: Attempt | None = None, *, claim_s: float = 0.0) -> None:

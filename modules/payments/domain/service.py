@@ -47,8 +47,8 @@ class PaymentsService:
         """See Payments.capture; without an amount all that is left is taken."""
 
         async def begin(work: Work) -> Settled | Errand:
-            intent = await work.payments.lock(intent_id)
-            if (known := await work.payments.find(Operation.CAPTURE, key)) is not None:
+            intent, known = await work.payments.lock(intent_id, Operation.CAPTURE, key)
+            if known is not None:
                 if known.intent_id != intent_id or amount not in (None, known.amount):
                     raise KeyReused("this key has captured something else")
                 return await self._clearing.resume(work, intent, known) or Settled(intent, known)
@@ -69,7 +69,7 @@ class PaymentsService:
         async def begin(work: Work) -> Settled | Errand | None:
             if await work.payments.forbid(key, reference) or (known := await work.payments.of_key(key)) is None:
                 return None
-            return await self._void(work, await work.payments.lock(known[0].id))
+            return await self._void(work, known[0].id)
 
         await self._finish_void(await self._transact(begin))
 
@@ -77,9 +77,7 @@ class PaymentsService:
         """Call a payment off by its own id: what is not captured is given up."""
 
         async def begin(work: Work) -> Settled | Errand | None:
-            intent = await work.payments.lock(intent_id)
-            intent.expect_version(expected_version)
-            return await self._void(work, intent)
+            return await self._void(work, intent_id, expected_version)
 
         await self._finish_void(await self._transact(begin))
 
@@ -87,8 +85,8 @@ class PaymentsService:
         """See Payments.refund."""
 
         async def begin(work: Work) -> Settled | Errand:
-            intent = await work.payments.lock(intent_id)
-            if (known := await work.payments.find(Operation.REFUND, key)) is not None:
+            intent, known = await work.payments.lock(intent_id, Operation.REFUND, key)
+            if known is not None:
                 if (known.intent_id, known.amount, known.reason) != (intent_id, amount, reason):
                     raise KeyReused("this key has refunded something else")
                 return await self._clearing.resume(work, intent, known) or Settled(intent, known)
@@ -101,8 +99,8 @@ class PaymentsService:
         """See Payments.refund_rest."""
 
         async def begin(work: Work) -> Settled | Errand | None:
-            intent = await work.payments.lock(intent_id)
-            if (known := await work.payments.find(Operation.REFUND, key)) is not None:
+            intent, known = await work.payments.lock(intent_id, Operation.REFUND, key)
+            if known is not None:
                 return await self._clearing.resume(work, intent, known) or Settled(intent, known)
             if not intent.refundable:
                 return None
@@ -117,8 +115,8 @@ class PaymentsService:
         """Try to authorise an intent with a card; a declined one may be tried again with another."""
 
         async def begin(work: Work) -> Settled | Errand:
-            intent = await work.payments.lock(intent_id)
-            if (known := await work.payments.find(Operation.AUTHORIZE, key)) is not None:
+            intent, known = await work.payments.lock(intent_id, Operation.AUTHORIZE, key)
+            if known is not None:
                 if (known.intent_id, known.payment_method) != (intent_id, payment_method):
                     raise KeyReused("this key has confirmed something else")
                 return await self._clearing.resume(work, intent, known) or Settled(intent, known)
@@ -134,9 +132,10 @@ class PaymentsService:
         await work.payments.save(intent, attempt, claim_s=self._clearing.claim_s)
         return Errand(intent, attempt, fresh=True, held=True)
 
-    async def _void(self, work: Work, intent: Intent) -> Settled | Errand | None:
-        """Cancel a locked intent; a repeat goes on with the void that was begun."""
-        known = await work.payments.find(Operation.VOID, intent.id)
+    async def _void(self, work: Work, intent_id: str, expected_version: int | None = None) -> Settled | Errand | None:
+        """Cancel an intent; a repeat goes on with the void that was begun."""
+        intent, known = await work.payments.lock(intent_id, Operation.VOID, intent_id)
+        intent.expect_version(expected_version)
         if known is not None:
             return await self._clearing.resume(work, intent, known) or Settled(intent, known)
         if intent.status is IntentStatus.CANCELLED:

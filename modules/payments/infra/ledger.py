@@ -1,6 +1,7 @@
 """The books on Postgres: transactions posted in one statement, and what is read of them."""
 
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from modules.payments.domain.ledger import Transaction
@@ -60,13 +61,10 @@ class SqlLedger:
         self._uow = uow
 
     async def post(self, transactions: list[Transaction]) -> None:
-        arguments: list[object] = []
-        for entry in transactions:
-            arguments += (entry.id, entry.source, entry.source_id, entry.kind, entry.reverses)
-        for entry in transactions:
-            for posting in entry.postings:
-                arguments += (entry.id, posting.account, posting.currency, posting.debit, posting.credit)
-        await self._uow.execute(_post(len(transactions), sum(len(entry.postings) for entry in transactions)), *arguments)
+        entries = [(each.id, each.source, each.source_id, each.kind, each.reverses) for each in transactions]
+        postings = [(each.id, p.account, p.currency, p.debit, p.credit) for each in transactions for p in each.postings]
+        self._uow.append(_enter(len(entries)), *chain.from_iterable(entries))
+        self._uow.append(_post(len(postings)), *chain.from_iterable(postings))
 
 
 class SqlLedgerQueries:
@@ -103,25 +101,26 @@ class SqlLedgerQueries:
 
 
 @lru_cache(maxsize=16)
-def _post(transactions: int, postings: int) -> str:
-    """One statement for so many rows: scalar VALUES, which are planned once, unlike arrays."""
-    entries = _values(transactions, _TRANSACTION, first=1)
-    lines = _values(postings, _POSTING, first=1 + transactions * len(_TRANSACTION))
+def _enter(transactions: int) -> str:
+    """Scalar VALUES, which are planned once, unlike arrays."""
     return f"""
-        with entry as (
-            insert into ledger_transaction (id, source, source_id, kind, reverses)
-            select v.id, v.source, v.source_id, v.kind, undone.id
-            from (values {entries}) v (id, source, source_id, kind, reverses)
-            left join ledger_transaction undone
-                on undone.source_id = v.source_id and undone.source = v.source and undone.kind = v.reverses
-        )
-        insert into ledger_posting (transaction_id, account, currency, debit, credit) values {lines}
+        insert into ledger_transaction (id, source, source_id, kind, reverses)
+        select v.id, v.source, v.source_id, v.kind, undone.id
+        from (values {_values(transactions, _TRANSACTION)}) v (id, source, source_id, kind, reverses)
+        left join ledger_transaction undone
+            on undone.source_id = v.source_id and undone.source = v.source and undone.kind = v.reverses
     """  # noqa: S608 - only numbered placeholders are put together
 
 
-def _values(rows: int, types: tuple[str, ...], *, first: int) -> str:
+@lru_cache(maxsize=16)
+def _post(postings: int) -> str:
+    values = _values(postings, _POSTING)
+    return f"insert into ledger_posting (transaction_id, account, currency, debit, credit) values {values}"  # noqa: S608 - as above
+
+
+def _values(rows: int, types: tuple[str, ...]) -> str:
     width = len(types)
-    return ", ".join("(" + ", ".join(f"${first + row * width + i}::{kind}" for i, kind in enumerate(types)) + ")" for row in range(rows))
+    return ", ".join("(" + ", ".join(f"${1 + row * width + i}::{kind}" for i, kind in enumerate(types)) + ")" for row in range(rows))
 
 
 def _account(row: Row) -> AccountView:

@@ -27,9 +27,8 @@ with fresh as (
 )
 insert into attempt (id, intent_id, operation, amount, currency, payment_method, status, version, claimed_until)
 select $7, intent_id, $9, $4, $5, $10, $11, $12, now() + make_interval(secs => $13) from fresh
-returning id
 """
-_FORBID: Final = "insert into authorization_key (key, reference) values ($1, $2) on conflict (key) do nothing returning key"
+_FORBID: Final = "insert into authorization_key (key, reference) values ($1, $2) on conflict (key) do nothing"
 _OF_KEY: Final = f"""
 select {_INTENT}, {_ATTEMPT} from authorization_key k
 join payment_intent i on i.id = k.intent_id join attempt a on a.id = i.authorization_id where k.key = $1
@@ -38,12 +37,15 @@ _ADD: Final = """
 insert into payment_intent (id, reference, amount, currency, status, version) values ($1, $2, $3, $4, $5, $6)
 """
 _GET: Final = f"select {_INTENT} from payment_intent i where i.id = $1"  # noqa: S608 - as above
-_LOCK: Final = f"{_GET} for update"
+# Only the intent is locked. After waiting for it, its row is newer than the attempt beside it: not `fresh`, look again.
+_LOCK: Final = f"""
+select {_INTENT}, {_ATTEMPT}, i.xmin = (select seen.xmin from payment_intent seen where seen.id = i.id) as fresh
+from payment_intent i left join attempt a on a.operation = $2 and a.key = $3 where i.id = $1 for update of i
+"""  # noqa: S608 - as above
 # Both rows are locked, so that both are the newest; the intent first, as everybody does.
 _LOCK_ATTEMPT: Final = f"""
 select {_INTENT}, {_ATTEMPT} from payment_intent i join attempt a on a.intent_id = i.id where a.id = $1 for update of i, a
 """  # noqa: S608 - as above
-_FIND: Final = f"select {_ATTEMPT} from attempt a where a.operation = $1 and a.key = $2"  # noqa: S608 - as above
 _SAVE: Final = """
 update payment_intent set status = $2, authorization_id = $3, authorized = $4, capturing = $5, captured = $6, refunding = $7,
     refunded = $8, decline_code = $9, action_url = $10, version = $11, updated_at = now()
@@ -77,7 +79,7 @@ class SqlPayments:
         self._uow = uow
 
     async def begin(self, key: str, intent: Intent, attempt: Attempt, *, claim_s: float) -> bool:
-        row = await self._uow.fetchrow(
+        begun = await self._uow.write(
             _BEGIN,
             key,
             intent.reference,
@@ -93,10 +95,10 @@ class SqlPayments:
             attempt.version,
             claim_s,
         )
-        return row is not None
+        return begun > 0
 
     async def forbid(self, key: str, reference: str) -> bool:
-        return await self._uow.fetchrow(_FORBID, key, reference) is not None
+        return await self._uow.write(_FORBID, key, reference) > 0
 
     async def of_key(self, key: str) -> tuple[Intent, Attempt] | None:
         row = await self._uow.fetchrow(_OF_KEY, key)
@@ -104,23 +106,22 @@ class SqlPayments:
 
     async def add(self, intent: Intent) -> None:
         amount = intent.amount
-        await self._uow.execute(_ADD, intent.id, intent.reference, amount.amount, amount.currency, intent.status, intent.version)
+        await self._uow.write(_ADD, intent.id, intent.reference, amount.amount, amount.currency, intent.status, intent.version)
 
     async def get(self, intent_id: str) -> Intent:
-        return await self._read(_GET, intent_id)
+        return _intent(_found(await self._uow.fetchrow(_GET, intent_id)))
 
-    async def lock(self, intent_id: str) -> Intent:
-        return await self._read(_LOCK, intent_id)
+    async def lock(self, intent_id: str, operation: Operation, key: str) -> tuple[Intent, Attempt | None]:
+        row = _found(await self._uow.fetchrow(_LOCK, intent_id, operation, key))
+        if not row["fresh"]:
+            row = _found(await self._uow.fetchrow(_LOCK, intent_id, operation, key))
+        return _intent(row), None if row["a_id"] is None else _attempt(row)
 
     async def lock_attempt(self, attempt_id: str) -> tuple[Intent, Attempt]:
         row = await self._uow.fetchrow(_LOCK_ATTEMPT, attempt_id)
         if row is None:
             raise NotFound("no such attempt")
         return _intent(row), _attempt(row)
-
-    async def find(self, operation: Operation, key: str) -> Attempt | None:
-        row = await self._uow.fetchrow(_FIND, operation, key)
-        return None if row is None else _attempt(row)
 
     async def save(self, intent: Intent, attempt: Attempt | None = None, *, claim_s: float = 0.0) -> None:
         row = (
@@ -137,9 +138,9 @@ class SqlPayments:
             intent.version,
         )
         if attempt is None:
-            await self._uow.execute(_SAVE, *row)
+            await self._uow.write(_SAVE, *row)
         else:
-            await self._uow.execute(_SAVE_BOTH, *row, *_attempt_row(attempt), claim_s)
+            await self._uow.write(_SAVE_BOTH, *row, *_attempt_row(attempt), claim_s)
 
     async def claim(self, attempt_id: str, claim_s: float) -> bool:
         return await self._uow.fetchrow(_CLAIM, attempt_id, claim_s) is not None
@@ -149,13 +150,13 @@ class SqlPayments:
         return None if row is None else _attempt(row)
 
     async def mark_unknown(self, attempt_id: str) -> None:
-        await self._uow.execute(_MARK_UNKNOWN, attempt_id)
+        await self._uow.write(_MARK_UNKNOWN, attempt_id)
 
-    async def _read(self, sql: str, intent_id: str) -> Intent:
-        row = await self._uow.fetchrow(sql, intent_id)
-        if row is None:
-            raise NotFound("no such payment intent")
-        return _intent(row)
+
+def _found(row: Row | None) -> Row:
+    if row is None:
+        raise NotFound("no such payment intent")
+    return row
 
 
 def _intent(row: Row) -> Intent:

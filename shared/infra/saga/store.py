@@ -51,7 +51,7 @@ moved as (
     returning step, attempts
 )
 """
-MOVED = f"select wakes, coalesce((select attempts from noted where step = $18), 0) as sends, {XID} from moved"  # noqa: S608 - ours
+MOVED = f"select wakes, coalesce((select attempts from noted where step = $18), 0) as sends, {XID} from moved"  # noqa: S608 - a column list of ours
 """One write for everything that can happen: the row only moves for the owner (token) of that very step (position).
 
 A wake-up that came since the owner last looked makes a saga that puts itself off due at once.
