@@ -34,6 +34,10 @@ migrate: $(READY) ## Bring the database of TENON_MIGRATION_URL up to date
 seed: $(READY) ## Put the demo data into the database of TENON_DATABASE_URL, once
 	@exec $(BIN)/tenon seed
 
+.PHONY: doctor
+doctor: $(READY) ## Look at this machine, the servers and the backlog, and say how to mend what is wrong
+	@exec $(BIN)/tenon doctor $(ARGS)
+
 ##: Check it
 
 .PHONY: test

@@ -14,6 +14,7 @@ from rich.table import Table
 from entrypoints import demo, dev, docs, schemas, seed
 from entrypoints.cards import cards
 from entrypoints.container import Root, compose
+from entrypoints.doctor.command import doctor
 from entrypoints.home import DEFAULT, Home
 from entrypoints.operate import events, tasks
 from entrypoints.operate_sagas import sagas
@@ -172,6 +173,7 @@ def modules() -> None:
 tenon.add_command(events)
 tenon.add_command(tasks)
 tenon.add_command(sagas)
+tenon.add_command(doctor)
 tenon.add_command(new_module)
 for command in COMMANDS:
     tenon.add_command(command)

@@ -1,11 +1,12 @@
 """What every module is handed: settings, clock, connections, Redis, keys."""
 
 from dependency_injector import containers, providers
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
 from shared.domain.clock import SystemClock
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connections, connector
+from shared.infra.redis_pool import GuardedPool
 from shared.infra.secrets import Secret, role_password
 from shared.infra.signing import Signer
 from shared.infra.tokens import SigningKey, TokenIssuer, TokenVerifier
@@ -23,10 +24,10 @@ class SharedContainer(containers.DeclarativeContainer):
     connections = providers.Singleton(Connections, connect, limit=settings.provided.db_connections)
 
     redis_pool = providers.Singleton(
-        BlockingConnectionPool.from_url, settings.provided.redis_url, max_connections=8, timeout=0.5, socket_timeout=0.5,
+        GuardedPool.from_url, settings.provided.redis_url, max_connections=8, timeout=0.5, socket_timeout=0.5,
         socket_connect_timeout=0.5,
     )  # fmt: skip
-    redis = providers.Singleton(Redis, connection_pool=redis_pool)
+    redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
     signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))

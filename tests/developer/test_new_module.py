@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("tree")
     for file in files():
         (copy / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / ".venv").mkdir()
     (copy / ".venv" / "bin").symlink_to(PROGRAMS)
     (copy / ".venv" / ".ready").touch()  # after the lock: nothing is to be set up
-    return copy
+    yield copy
+    shutil.rmtree(copy)
 
 
 def execute(tree: Path, *command: str, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":

@@ -97,9 +97,17 @@ async def _run(connection: Connection, module: str, script: str) -> None:
 
 
 async def _grant(connection: Connection, consumer: ModuleSchema, modules: Sequence[ModuleSchema]) -> None:
-    """A consumer reads the logs that it subscribes to and says how far it has come; of all others it sees nothing."""
+    """A consumer reads the logs that it subscribes to and says how far it has come; of all others it sees nothing.
+
+    Of its own schema it may know the version, so that a process can tell that a migration is pending.
+    """
     heard = {subscription.publisher for subscription in consumer.subscriptions}
     role = roles.runtime_of(consumer.name)
+    await connection.execute(f"""
+        set role {roles.owner_of(consumer.name)};
+        grant select on {consumer.name}.alembic_version to {role};
+        reset role;
+    """)
     for publisher in (module.name for module in modules if module.name != consumer.name):
         verb, preposition = ("grant", "to") if publisher in heard else ("revoke", "from")
         await connection.execute(f"""
