@@ -13,6 +13,7 @@ import aiosmtplib
 
 from modules.notifications.domain.ports import Mail, Mailer, Undeliverable
 from shared.domain.clock import Clock
+from shared.domain.guard import outbound
 
 TIMEOUT_S: Final = 10.0
 _PERMANENT: Final = 500
@@ -57,6 +58,7 @@ class SmtpMailer:
         self._composer = composer
 
     async def send(self, mail: Mail) -> None:
+        outbound("SMTP")
         message = self._composer.compose(mail)
         try:
             await aiosmtplib.send(
@@ -86,6 +88,7 @@ class FolderMailer:
         self._composer = composer
 
     async def send(self, mail: Mail) -> None:
+        outbound("writing a mail")
         await asyncio.to_thread(self._write, mail.id, self._composer.compose(mail).as_bytes())
 
     def _write(self, name: str, message: bytes) -> None:
