@@ -24,8 +24,9 @@ HEADER: Final = "Idempotency-Key"
 Mode = Literal["never", "optional", "required"]
 
 _KEY = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
-_KEEP_DAYS: Final[dict[Mode, int]] = {"never": 0, "optional": 1, "required": 30}
-"""Where a key is required, money or stock moves, and the answer is kept as long as a client may ask."""
+USUAL_DAYS: Final = 1
+MONEY_DAYS: Final = 30
+"""For so long a client may ask again: where money or stock moves, as long as anybody may still be quarrelling about it."""
 
 
 async def once(
@@ -103,9 +104,9 @@ def _kept(error: DomainError, request: Request[Any, Any, Any]) -> Reply[Any]:
 
 
 async def _named(request: Request[Any, Any, Any], render: Callable[[Any], Reply[Any]], outcome: type | None) -> Once | None:
-    mode: Mode = request.route_handler.opt[OPT_OPERATION].idempotent
+    operation = request.route_handler.opt[OPT_OPERATION]
     principal = current().principal
-    if mode == "never" or principal.kind == "anonymous" or (key := read_key(request)) is None:
+    if operation.idempotent == "never" or principal.kind == "anonymous" or (key := read_key(request)) is None:
         return None
     scope = request.scope
     fingerprint = sha256()
@@ -113,7 +114,7 @@ async def _named(request: Request[Any, Any, Any], render: Callable[[Any], Reply[
         fingerprint.update(len(part).to_bytes(4, "big"))
         fingerprint.update(part)
     name = f"{principal.scope} {scope['method']} {scope['path_template']}"
-    return Once(name, key, fingerprint.digest(), render, outcome, _KEEP_DAYS[mode])
+    return Once(name, key, fingerprint.digest(), render, outcome, operation.keep_days)
 
 
 def read_key(request: Request[Any, Any, Any]) -> str | None:

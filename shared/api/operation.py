@@ -49,6 +49,7 @@ class Operation:
     answers: Mapping[int, Any]
     idempotent: Mode
     if_match: Mode
+    keep_days: int
     tag_covers_all: bool
     binding: Binding
 

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp
 from shared.api.answers import Reply
 from shared.api.binding import bind
 from shared.api.conditional import check_if_match, if_none_match
-from shared.api.idempotency import Mode, require_key
+from shared.api.idempotency import MONEY_DAYS, USUAL_DAYS, Mode, require_key
 from shared.api.operation import Operation
 from shared.api.options import OPT_OPERATION, OPT_RULE, OPT_USE_CASES
 from shared.api.wire import outgoing
@@ -53,9 +53,13 @@ def post(
     idempotent: Mode = "optional",
     if_match: Mode = "never",
     answers: Mapping[int, Any] | None = None,
+    money: bool = False,
 ) -> Decorator:
-    """A creation or an action. `answers` are further successes, such as `{202: OrderPending}`, beside `status`."""
-    return _route("POST", path, operation, errors, status=status, idempotent=idempotent, if_match=if_match, answers=answers)
+    """A creation or an action. `answers` are further successes, such as `{202: OrderPending}`, beside `status`.
+
+    What moves `money` is answered for a month when it is repeated with its key; so is what needs a key.
+    """
+    return _route("POST", path, operation, errors, status=status, idempotent=idempotent, if_match=if_match, answers=answers, money=money)
 
 
 def put(
@@ -96,6 +100,7 @@ def _route(
     if_match: Mode = "never",
     answers: Mapping[int, Any] | None = None,
     tag_covers_all: bool = False,
+    money: bool = False,
 ) -> Decorator:
     def decorate(handler: Handler) -> HTTPRouteHandler:
         summary, _, description = cleandoc(handler.__doc__ or "").partition("\n")
@@ -110,6 +115,7 @@ def _route(
             idempotent=idempotent,
             if_match=if_match,
             tag_covers_all=tag_covers_all,
+            keep_days=MONEY_DAYS if money or idempotent == "required" else USUAL_DAYS,
             binding=bind(handler, sort),
         )
         methods = [HttpMethod.GET, HttpMethod.HEAD] if method == "GET" else [HttpMethod(method)]

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -216,6 +217,22 @@ async def test_a_cancelled_order_is_refunded_and_its_stock_returns(shop: Shop, s
     assert (await shop.level(goods.sku))["available"] == 2
     again = await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "again"}, headers=ada)
     assert (again.status_code, again.json()["code"]) == (409, "illegal_transition")
+
+
+async def test_what_moves_money_is_answered_again_for_a_month_and_all_else_for_a_day(shop: Shop, admin_dsn: str) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    empty = await shop.cart(ada)
+    item = {"variant_id": goods.variant_id, "quantity": 1}
+    filled = await shop.client.post(f"/v1/carts/{empty['id']}/items", json=item, headers={**ada, "Idempotency-Key": "kept-item"})
+    order = (await shop.complete(ada, filled.json(), key="kept-completion")).json()
+    path, reason = f"/v1/orders/{order['id']}/cancel", {"reason": "changed my mind"}
+    await shop.client.post(path, json=reason, headers={**ada, "Idempotency-Key": "kept-cancellation"})
+    admin = await asyncpg.connect(admin_dsn)
+    kept = await admin.fetch("""
+        select key, extract(day from expires_at - created_at)::int from orders.idempotency_key where starts_with(key, 'kept-') order by key
+    """)
+    await admin.close()
+    assert [tuple(row) for row in kept] == [("kept-cancellation", 30), ("kept-completion", 30), ("kept-item", 1)]
 
 
 async def test_an_order_is_not_called_refunded_while_its_customer_has_no_money_back(shop: Shop, settle: Settle) -> None:

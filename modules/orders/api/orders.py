@@ -48,6 +48,7 @@ class Orders(Controller):
         errors=[NotFound, IllegalTransition, CompletionInProgress],
         status=200,
         if_match="optional",
+        money=True,
         answers={202: StillRunning},
     )
     async def cancel(

@@ -27,7 +27,7 @@ class PaymentIntents(Controller):
     path = "/v1/payment_intents"
     tags = ("payments",)
 
-    @post(operation="createPaymentIntent", errors=[AmountNotPositive, UnknownCurrency])
+    @post(operation="createPaymentIntent", errors=[AmountNotPositive, UnknownCurrency], money=True)
     async def create(
         self, data: CreateIntent, request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
     ) -> Reply[IntentView]:
@@ -52,6 +52,7 @@ class PaymentIntents(Controller):
         errors=[NotFound, IllegalPaymentTransition, PaymentPending],
         status=200,
         if_match="optional",
+        money=True,
     )
     async def confirm(
         self, intent_id: FromPath[Id], data: ConfirmIntent, request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
@@ -85,6 +86,7 @@ class PaymentIntents(Controller):
         errors=[NotFound, IllegalPaymentTransition, PaymentPending],
         status=200,
         if_match="optional",
+        money=True,
     )
     async def cancel(
         self, intent_id: FromPath[Id], request: Request[Any, Any, Any], payments: NamedDependency[PaymentDesk]
