@@ -37,10 +37,14 @@ def compose(settings: Settings) -> Root:
 
 
 def hosted(root: Root) -> list[Module]:
-    """The modules that this process hosts; raises ConfigurationError for a name that there is not."""
+    """The modules that this process hosts; raises ConfigurationError for a name that there is not, and for too few connections:
+    with fewer than two for each role, modules would keep taking them from each other."""
     modules: list[Module] = root.modules()
     wanted = root.settings().modules
     names = [module.name for module in modules]
     if unknown := [name for name in wanted if name not in names]:
         raise ConfigurationError([f"{variable('modules')}: there is no module {', '.join(unknown)}; choose from {', '.join(names)}"])
-    return [module for module in modules if not wanted or module.name in wanted]
+    found = [module for module in modules if not wanted or module.name in wanted]
+    if root.settings().db_connections < 2 * len(found):
+        raise ConfigurationError([f"{variable('db_connections')}: {len(found)} modules need {2 * len(found)} or more"])
+    return found

@@ -82,6 +82,14 @@ async def test_a_process_hosts_the_modules_of_its_settings(root: Root):
     assert [module.name for module in hosted(compose(load({**NOWHERE, "TENON_MODULES": "payments"})))] == ["payments"]
 
 
+async def test_every_role_has_two_connections_or_the_process_does_not_start():
+    few = {**NOWHERE, "TENON_DB_CONNECTIONS": "11"}
+    with pytest.raises(ConfigurationError, match="TENON_DB_CONNECTIONS: 6 modules need 12 or more"):
+        hosted(compose(load(few)))
+    assert hosted(compose(load({**few, "TENON_MODULES": "payments,orders"})))
+    assert hosted(compose(load({**few, "TENON_DB_CONNECTIONS": "12"})))
+
+
 async def test_a_module_that_does_not_exist_is_refused():
     with pytest.raises(ConfigurationError, match="there is no module paiments"):
         hosted(compose(load({**NOWHERE, "TENON_MODULES": "paiments"})))
