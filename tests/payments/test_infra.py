@@ -239,6 +239,16 @@ async def test_a_refused_refund_was_never_in_the_books(till: Till):
     assert (await till.balances())["customer_payments"] == 1000
 
 
+async def test_noting_that_a_refund_is_undecided_changes_nothing_of_what_its_etag_stands_for(till: Till):
+    refund_id = await till.facade.refund("r", await till.captured(), AMOUNT, "broken")
+    await till.container.database().fetch("update attempt set status = 'pending' where id = $1", refund_id)
+    desk, transact = till.container.desk(), till.container.transact()
+    before = await desk.read_refund(refund_id)
+    await transact(lambda work: work.payments.mark_unknown(refund_id))
+    assert await till.count("select count(*) from attempt where status = 'unknown'") == 1
+    assert await desk.read_refund(refund_id) == before
+
+
 async def test_an_attempt_left_by_a_dead_process_is_reconciled_after_two_minutes_and_not_before(till: Till):
     with pytest.raises(PaymentPending):
         await till.authorize("pm_card_timeout")

@@ -67,7 +67,7 @@ update attempt a set claimed_until = now() + make_interval(secs => $2) where a.i
 ) returning {_ATTEMPT}
 """  # noqa: S608 - as above
 _MARK_UNKNOWN: Final = """
-update attempt set status = case when status = 'pending' then 'unknown' else status end, claimed_until = now(), updated_at = now()
+update attempt set status = case when status = 'pending' then 'unknown' else status end, claimed_until = now()
 where id = $1 and status in ('pending', 'unknown', 'requires_action')
 """
 
