@@ -36,7 +36,7 @@ class CacheStore:
         self._asked: set[asyncio.Future[Any]] = set()
 
     async def look(self, place: str, lease: bytes, lease_s: float) -> bytes | None:
-        """What is at the place; None: nothing, and the lease is there now. Raises Silent."""
+        """What is at the place; None: nothing, and the lease is there now, in one step (since Redis 7). Raises Silent."""
         there: bytes | None = await self._ask(lambda: self._redis.set(place, lease, nx=True, get=True, px=int(lease_s * 1000)))
         return there
 

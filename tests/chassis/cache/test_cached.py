@@ -92,12 +92,36 @@ async def test_a_slow_reader_does_not_replace_what_was_read_after_it(here, elsew
     assert await here.title() == "A Portrait"
 
 
-async def test_who_asks_here_after_an_invalidation_here_does_not_join_an_older_reading(here):
+async def test_an_older_reading_that_ends_leaves_the_newer_one_to_those_who_come(here):
+    older, newer = asyncio.Event(), asyncio.Event()
+    here.books.may_end = older
+    first = asyncio.create_task(here.title())
+    await here.books.begun.wait()
+    await here.invalidate("b1")
+    here.books.may_end = newer
+    here.books.begun.clear()
+    second = asyncio.create_task(here.title())
+    await here.books.begun.wait()
+
+    here.books.fails = NotFound("no such book")
+    older.set()
+    with pytest.raises(NotFound):
+        await first
+    here.books.fails = None
+    third = asyncio.create_task(here.title())
+    await asyncio.sleep(0)
+    newer.set()
+    assert [await second, await third] == ["Dubliners"] * 2
+    assert here.books.read == ["b1"] * 2
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_who_asks_here_after_an_invalidation_here_does_not_join_an_older_reading(here, everything):
     here.books.may_end.clear()
     slow = asyncio.create_task(here.title())
     await here.books.begun.wait()
     here.books.titles["b1"] = "A Portrait"
-    await here.invalidate("b1")
+    await (here.cache.invalidate_all() if everything else here.invalidate("b1"))
     here.books.begun.clear()
     later = asyncio.create_task(here.title())
     await here.books.begun.wait()
