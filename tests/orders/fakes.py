@@ -42,9 +42,9 @@ class Carts:
     async def add(self, cart: Cart) -> None:
         self._store.carts[cart.id] = cart
 
-    async def lock(self, cart_id: str, owner: Owner | None = None) -> Cart:
+    async def lock(self, cart_id: str, owner: Owner) -> Cart:
         cart = self._store.carts.get(cart_id)
-        if cart is None or (owner is not None and cart.owner != owner):
+        if cart is None or cart.owner != owner:
             raise NotFound("there is no such cart")
         return cart
 
@@ -62,20 +62,35 @@ class Orders:
             raise NotFound("there is no such order")
         return order
 
-    async def of_cart(self, cart_id: str) -> Order | None:
-        return next((order for order in self._store.orders.values() if order.cart_id == cart_id), None)
-
-    async def put_draft(self, order: Order) -> None:
-        await self.save(order)
-
     async def save(self, order: Order) -> None:
         self._store.timeline.setdefault(order.id, []).extend(entry.kind for entry in order.history)
         order.history.clear()
         self._store.orders[order.id] = order
 
-    async def next_number(self) -> tuple[str, datetime]:
+
+class Checkouts:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._carts, self._orders = Carts(store), Orders(store)
+
+    async def lock(self, cart_id: str, owner: Owner) -> tuple[Cart, Order | None]:
+        order = next((order for order in self._store.orders.values() if order.cart_id == cart_id), None)
+        return await self._carts.lock(cart_id, owner), order
+
+    async def lock_attempt(self, order_id: str) -> tuple[Cart, Order]:
+        order = await self._orders.lock(order_id)
+        return self._store.carts[order.cart_id], order
+
+    async def lock_to_place(self, order_id: str) -> tuple[Cart, Order, str, datetime]:
         self._store.numbers += 1
-        return str(self._store.numbers), NOW
+        return (*await self.lock_attempt(order_id), str(self._store.numbers), NOW)
+
+    async def put_draft(self, cart: Cart, order: Order) -> None:
+        await self.save(cart, order)
+
+    async def save(self, cart: Cart, order: Order) -> None:
+        await self._carts.save(cart)
+        await self._orders.save(order)
 
 
 class Work:
@@ -83,6 +98,7 @@ class Work:
         self._store = store
         self.carts = Carts(store)
         self.orders = Orders(store)
+        self.checkouts = Checkouts(store)
 
     def record(self, event: Event, *, version: int) -> None:
         self._store.events.append(event)

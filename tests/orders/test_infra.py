@@ -19,6 +19,7 @@ from shared.domain.money import Money
 from shared.domain.page import PageRequest
 from shared.domain.work import Transact
 from shared.infra.db.errors import constraint
+from tests.chassis.waiting import until
 
 ADDRESS = Address(name="Ada", line1="1 Main St", city="Oslo", postal_code="0150", country="NO")
 MANY = 20_000
@@ -41,7 +42,7 @@ async def stored_cart(transact: Transact[Work], owner: Owner, *variants: str) ->
 
     async def work(work: Work) -> None:
         await work.carts.add(cart)
-        locked = await work.carts.lock(cart.id)
+        locked = await work.carts.lock(cart.id, owner)
         locked.set_details(CartDetails(email="a@example.org", shipping_address=ADDRESS))
         for variant in variants:
             locked.add(variant, 2)
@@ -56,11 +57,13 @@ async def placed_order(transact: Transact[Work], owner: Owner) -> Order:
     lines = [PricedLine(v, "prd_1", v.upper(), "A thing", 2, Money(500, "USD"), Money(1000, "USD")) for v in ("var_a", "var_b")]
 
     async def work(work: Work) -> Order:
-        order = Order.draft(await work.carts.lock(cart.id), lines, ADDRESS, None)
-        await work.orders.put_draft(order)
-        number, now = await work.orders.next_number()
+        locked, _ = await work.checkouts.lock(cart.id, owner)
+        await work.checkouts.put_draft(locked, Order.draft(locked, lines, ADDRESS, None))
+        _, draft = await work.checkouts.lock(cart.id, owner)
+        assert draft is not None
+        _, order, number, now = await work.checkouts.lock_to_place(draft.id)
         order.place(number, "pin_1", now)
-        await work.orders.save(order)
+        await work.checkouts.save(locked, order)
         return order
 
     return await transact(work)
@@ -89,6 +92,33 @@ async def test_items_that_are_removed_or_changed_are_so_in_the_table(transact: T
     seen = await found.cart(cart.id, owner)
     assert seen is not None
     assert seen.wanted() == {"var_b": 7, "var_c": 2, "var_d": 1}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "with its order"])
+async def test_who_waits_for_a_cart_then_sees_what_was_put_in_meanwhile(transact: Transact[Work], found: Any, together: bool) -> None:
+    """Its statement began before that item was there, and locks only the cart."""
+    owner, is_locked, may_end = Owner(user_id=new_id("usr")), asyncio.Event(), asyncio.Event()
+    cart = await stored_cart(transact, owner, "var_a")
+
+    async def first(work: Work) -> None:
+        locked = await work.carts.lock(cart.id, owner)
+        locked.add("var_b", 1)
+        await work.carts.save(locked)
+        is_locked.set()
+        await may_end.wait()
+
+    async def second(work: Work) -> dict[str, int]:
+        locked = (await work.checkouts.lock(cart.id, owner))[0] if together else await work.carts.lock(cart.id, owner)
+        return locked.wanted()
+
+    one = asyncio.create_task(transact(first))
+    await is_locked.wait()
+    two = asyncio.create_task(transact(second))
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    await until(lambda: found._database.fetchval(waiting))
+    may_end.set()
+    await one
+    assert await two == {"var_a": 2, "var_b": 1}
 
 
 async def test_a_row_of_somebody_else_is_not_found(transact: Transact[Work], found: queries.SqlOrderQueries) -> None:
@@ -120,8 +150,8 @@ async def test_a_draft_is_seen_by_nobody(transact: Transact[Work], found: querie
     line = PricedLine("var_a", "prd_1", "A", "A thing", 2, Money(500, "USD"), Money(1000, "USD"))
 
     async def work(work: Work) -> Order:
-        order = Order.draft(await work.carts.lock(cart.id), [line], ADDRESS, None)
-        await work.orders.put_draft(order)
+        order = Order.draft(cart, [line], ADDRESS, None)
+        await work.checkouts.put_draft(cart, order)
         return order
 
     draft = await transact(work)
@@ -136,7 +166,7 @@ async def test_one_cart_has_one_order_whoever_is_first(transact: Transact[Work])
     line = PricedLine("var_a", "prd_1", "A", "A thing", 2, Money(500, "USD"), Money(1000, "USD"))
 
     async def work(work: Work) -> None:
-        await work.orders.put_draft(Order.draft(cart, [line], ADDRESS, None))
+        await work.checkouts.put_draft(cart, Order.draft(cart, [line], ADDRESS, None))
 
     outcomes = await asyncio.gather(*(transact(work) for _ in range(8)), return_exceptions=True)
     refused = [outcome for outcome in outcomes if outcome is not None]

@@ -43,8 +43,7 @@ class CheckoutService:
         offers = await self._catalogue.offers(seen.wanted(), seen.currency)
 
         async def begin(work: Work) -> Pending | Completion:
-            cart = await work.carts.lock(cart_id, owner)
-            previous = await work.orders.of_cart(cart_id)
+            cart, previous = await work.checkouts.lock(cart_id, owner)
             if cart.status is CartStatus.COMPLETED and previous is not None:
                 return Completion(order=order_view(previous))
             if cart.status is CartStatus.COMPLETING:
@@ -54,8 +53,7 @@ class CheckoutService:
             order = agree(cart, cart.priced(offers), expected_total, previous)
             cart.begin_completion(order.id)
             order.saga_id = work.begin_saga(COMPLETE_CART, CompleteCart.of(order, payment_method, self._hold_seconds), key=order.id)
-            await work.orders.put_draft(order)
-            await work.carts.save(cart)
+            await work.checkouts.put_draft(cart, order)
             return Pending(order.saga_id)
 
         begun = await self._transact(begin)

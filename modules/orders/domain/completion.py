@@ -107,13 +107,10 @@ class CompletionSteps:
         return state
 
     async def _place(self, work: Work, state: CompleteCart) -> CompleteCart:
-        cart = await work.carts.lock(state.cart_id)
-        order = await work.orders.lock(state.order_id)
-        number, now = await work.orders.next_number()
+        cart, order, number, now = await work.checkouts.lock_to_place(state.order_id)
         order.place(number, intent_of(state), now)
         cart.close()
-        await work.carts.save(cart)
-        await work.orders.save(order)
+        await work.checkouts.save(cart, order)
         work.record(
             OrderPlaced(order_id=order.id, cart_id=cart.id, amount=order.total.amount, currency=order.total.currency), version=order.version
         )
@@ -141,12 +138,10 @@ class CompletionSteps:
         return Completion(order=order_view(order))
 
     async def _reopen(self, work: Work, state: CompleteCart, failure: Failure) -> Completion:
-        cart = await work.carts.lock(state.cart_id)
-        order = await work.orders.lock(state.order_id)
+        cart, order = await work.checkouts.lock_attempt(state.order_id)
         cart.reopen()
         order.fail_attempt(failure.code)
-        await work.carts.save(cart)
-        await work.orders.save(order)
+        await work.checkouts.save(cart, order)
         return Completion(failure=failure)
 
 

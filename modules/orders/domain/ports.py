@@ -17,8 +17,8 @@ from shared.domain.work import Recorder
 class Carts(Protocol):
     async def add(self, cart: Cart) -> None: ...
 
-    async def lock(self, cart_id: str, owner: Owner | None = None) -> Cart:
-        """Raises NotFound when there is none, or, where an owner is given, it is somebody else's."""
+    async def lock(self, cart_id: str, owner: Owner) -> Cart:
+        """Raises NotFound when there is none, or it is somebody else's."""
         ...
 
     async def save(self, cart: Cart) -> None: ...
@@ -26,19 +26,33 @@ class Carts(Protocol):
 
 class Orders(Protocol):
     async def lock(self, order_id: str, owner: Owner | None = None) -> Order:
-        """Raises NotFound as Carts.lock does."""
+        """Raises NotFound when there is none, or, where an owner is given, it is somebody else's or a draft."""
         ...
-
-    async def of_cart(self, cart_id: str) -> Order | None:
-        """The order that this cart became or attempts to become, locked."""
-        ...
-
-    async def put_draft(self, order: Order) -> None: ...
 
     async def save(self, order: Order) -> None: ...
 
-    async def next_number(self) -> tuple[str, datetime]:
-        """A number for people, and the present by the database's clock."""
+
+class Checkouts(Protocol):
+    """A cart and the order that it becomes, which change together: whoever locks both locks the cart first."""
+
+    async def lock(self, cart_id: str, owner: Owner) -> tuple[Cart, Order | None]:
+        """The cart, locked, and the order that it became or attempts to become; raises NotFound as Carts.lock does."""
+        ...
+
+    async def lock_attempt(self, order_id: str) -> tuple[Cart, Order]:
+        """Both, locked."""
+        ...
+
+    async def lock_to_place(self, order_id: str) -> tuple[Cart, Order, str, datetime]:
+        """The same, with a number for people, and the present by the database's clock."""
+        ...
+
+    async def put_draft(self, cart: Cart, order: Order) -> None:
+        """Write the order that is attempted, and the state of its cart."""
+        ...
+
+    async def save(self, cart: Cart, order: Order) -> None:
+        """Write the order, and the state of its cart."""
         ...
 
 
@@ -50,6 +64,9 @@ class Work(Recorder, Protocol):
 
     @property
     def orders(self) -> Orders: ...
+
+    @property
+    def checkouts(self) -> Checkouts: ...
 
 
 class Catalogue(Protocol):

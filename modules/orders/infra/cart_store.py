@@ -4,10 +4,13 @@ from modules.orders.domain.cart import Cart
 from modules.orders.domain.owner import Owner
 from modules.orders.infra import rows
 from shared.domain.errors import NotFound
+from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
 
-LOCK = f"{rows.CART} where c.id = $1 for update"
-LOCK_OWNED = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3) for update"
+OWNED = "(c.user_id = $2 or c.token_hash = $3)"
+# After waiting for the lock, the cart's row is newer than what was read beside it, its items for instance.
+FRESH = "c.xmin = (select seen.xmin from cart seen where seen.id = c.id) as fresh"
+LOCK = f"select {rows.CART_COLUMNS}, {FRESH} from cart c where c.id = $1 and {OWNED} for update"  # noqa: S608 - columns of ours
 
 INSERT = """
     insert into cart (id, user_id, token_hash, currency, email, status, version) values ($1, $2, $3, $4, $5, $6, $7)
@@ -33,35 +36,37 @@ class SqlCarts:
 
     async def add(self, cart: Cart) -> None:
         owner = cart.owner
-        await self._uow.execute(
-            INSERT, cart.id, owner.user_id, owner.token_hash, cart.currency, cart.email, cart.status.value, cart.version
-        )
+        await self._uow.write(INSERT, cart.id, owner.user_id, owner.token_hash, cart.currency, cart.email, cart.status.value, cart.version)
 
-    async def lock(self, cart_id: str, owner: Owner | None = None) -> Cart:
-        if owner is None:
-            row = await self._uow.fetchrow(LOCK, cart_id)
-        else:
-            row = await self._uow.fetchrow(LOCK_OWNED, cart_id, owner.user_id, owner.token_hash)
-        if row is None:
-            raise NotFound("there is no such cart")
-        cart = rows.cart(row)
+    async def lock(self, cart_id: str, owner: Owner) -> Cart:
+        cart = rows.cart(await locked(self._uow, LOCK, cart_id, owner))
         self._stored[cart.id] = _content(cart)
         return cart
 
     async def save(self, cart: Cart) -> None:
         address = None if cart.shipping_address is None else rows.json(cart.shipping_address)
         owner = cart.owner
-        await self._uow.execute(
+        await self._uow.write(
             SAVE, cart.id, owner.user_id, owner.token_hash, cart.email, address, cart.status.value, cart.order_id, cart.version
         )
         before, after = self._stored[cart.id], _content(cart)
         ids = [item.id for item in cart.items]
         if {id for id, _ in before} - set(ids):
-            await self._uow.execute(REMOVE_ITEMS, cart.id, ids)
+            await self._uow.write(REMOVE_ITEMS, cart.id, ids)
         if set(after) - set(before):
             variants, quantities = [item.variant_id for item in cart.items], [item.quantity for item in cart.items]
-            await self._uow.execute(PUT_ITEMS, cart.id, ids, variants, quantities)
+            await self._uow.write(PUT_ITEMS, cart.id, ids, variants, quantities)
         self._stored[cart.id] = after
+
+
+async def locked(uow: UnitOfWork, sql: str, cart_id: str, owner: Owner) -> Row:
+    """The row of a statement that locks a cart and answers FRESH: sent again, with the lock in hand, where it was not."""
+    row = await uow.fetchrow(sql, cart_id, owner.user_id, owner.token_hash)
+    if row is not None and not row["fresh"]:
+        row = await uow.fetchrow(sql, cart_id, owner.user_id, owner.token_hash)
+    if row is None:
+        raise NotFound("there is no such cart")
+    return row
 
 
 def _content(cart: Cart) -> list[tuple[str, int]]:
