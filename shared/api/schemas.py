@@ -1,10 +1,13 @@
 """JSON Schemas of the types on the wire, as components with stable names, in the dialect of OpenAPI 3.1."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
+
+NO_NUL: Final = r"^[^\x00]*$"
+"""What the reader demands of every text; said where texts come in, which are bounded."""
 
 _TEMPLATE = "#/components/schemas/{name}"
 
@@ -84,6 +87,8 @@ def _ecma(node: Any) -> Any:
         del written["default"]  # says no more than that the field is not required, and some readers stumble over it
     if isinstance(pattern := written.get("pattern"), str):
         written["pattern"] = ecma_pattern(pattern)
+    elif "maxLength" in written and "enum" not in written:
+        written["pattern"] = NO_NUL
     if isinstance(reference := written.get("$ref"), str):
         written["$ref"] = _tidy(reference)
     if "enum" in written and "type" not in written and all(isinstance(value, str) for value in written["enum"]):
