@@ -49,7 +49,8 @@ class AlreadyDone(Exception):
 
 
 class InFlight(Conflict):
-    """A request with this Idempotency-Key is still running; ask again after Retry-After."""
+    """A request with this Idempotency-Key is still running; ask again after Retry-After. The fact `operation_id`, where there is
+    one, says what to follow: `/v1/operations/{operation_id}`."""
 
     code = "idempotency_in_flight"
     title = "Still in progress"

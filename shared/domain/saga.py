@@ -62,6 +62,10 @@ class Failure(msgspec.Struct, frozen=True):
     facts: dict[str, Any] = {}
 
 
+def _nowhere(state: msgspec.Struct) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Saga(Generic[W, S]):
     """`name` and `version` are stable; an instance stays on its version. Before the pivot a DomainError that is not
@@ -69,8 +73,8 @@ class Saga(Generic[W, S]):
 
     `finish` runs in the last transaction (after the last step, or after the last compensation, with the failure) and
     returns the outcome to keep: what a repeated request is answered with. `result` is the path under which its subject can
-    be read, with `{key}` for the key that it was begun with. `pivoted`: the transaction that begins it is the pivot already,
-    every step only goes forward.
+    be read, with `{key}` for the key that it was begun with; `action_url` is where somebody must act while it waits.
+    `pivoted`: the transaction that begins it is the pivot already, every step only goes forward.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Saga(Generic[W, S]):
     finish: Callable[[W, S, Failure | None], Awaitable[msgspec.Struct]]
     give_up_after: timedelta = timedelta(minutes=15)
     result: str = ""
+    action_url: Callable[[S], str | None] = _nowhere
     pivoted: bool = False
 
     RETRIES_BEFORE_STUCK: ClassVar[int] = 10

@@ -174,6 +174,7 @@ async def test_3d_secure_asks_for_an_action_and_the_webhook_finishes_the_order(s
     assert (await shop.client.get(operation, headers=ada)).json()["status"] == "waiting"
     busy = await shop.complete(ada, cart)
     assert (busy.status_code, busy.json()["code"]) == (409, "in_progress")
+    assert f"/v1/operations/{busy.json()['operation_id']}" == operation
     confirmed = await shop.client.post(waiting.json()["action_url"], json={"approve": True})
     assert confirmed.is_success, confirmed.text
     await settle()
@@ -181,6 +182,21 @@ async def test_3d_secure_asks_for_an_action_and_the_webhook_finishes_the_order(s
     assert done["status"] == "succeeded", done
     order = (await shop.client.get(done["result"], headers=ada)).json()
     assert order["payment_status"] == "paid"
+
+
+async def test_who_lost_the_answer_still_finds_the_bank_s_question(shop: Shop, settle: Settle) -> None:
+    ada = shop.customer()
+    cart = await shop.cart(ada, (await shop.goods(stock=1), 1))
+    lost = (await shop.complete(ada, cart, "pm_card_3ds", key="lost-answer")).json()
+    again = (await shop.complete(ada, cart, "pm_card_3ds", key="lost-answer")).json()
+    assert (again["code"], again["operation_id"]) == ("idempotency_in_flight", lost["operation_id"])
+    operation = f"/v1/operations/{again['operation_id']}"
+    question = (await shop.client.get(operation, headers=ada)).json()["action_url"]
+    assert question == lost["action_url"]
+    await shop.client.post(question, json={"approve": True})
+    await settle()
+    assert (await shop.client.get(operation, headers=ada)).json()["action_url"] is None
+    assert (await shop.complete(ada, cart, "pm_card_3ds", key="lost-answer")).status_code == 201
 
 
 @pytest.mark.parametrize("method", ["pm_card_timeout", "pm_card_late_webhook"])

@@ -47,7 +47,7 @@ class CheckoutService:
             if cart.status is CartStatus.COMPLETED and previous is not None:
                 return Completion(order=order_view(previous))
             if cart.status is CartStatus.COMPLETING:
-                raise CompletionInProgress("the cart is being completed", order_id=cart.order_id)
+                raise CompletionInProgress("the cart is being completed", operation_id=previous.saga_id if previous else None)
             if cart.wanted() != seen.wanted():
                 raise CartMoved("the cart was changed while it was being completed")
             order = agree(cart, cart.priced(offers), expected_total, previous)

@@ -76,6 +76,7 @@ class CompletionSteps:
             ],
             finish=self._finish,
             result="/v1/orders/{key}",
+            action_url=lambda state: state.action_url,
         )
 
     async def _reserve(self, state: CompleteCart, call: Call) -> CompleteCart:

@@ -19,7 +19,8 @@ class CartMoved(Conflict):
 
 
 class CompletionInProgress(Conflict):
-    """The cart is being completed by another request; ask again in a moment."""
+    """The cart is being completed by another request; ask again in a moment. The fact `operation_id` says what to follow, also
+    where the answer with it was lost."""
 
     code = "in_progress"
     title = "Completion in progress"

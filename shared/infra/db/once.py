@@ -67,7 +67,7 @@ def _answer(row: Row, wanted: Once) -> Answer:
     if row["saga_id"] is None:
         return Answer(row["status"], row["body"], _headers.decode(row["headers"]))
     if row["outcome"] is None:
-        raise InFlight("what this Idempotency-Key began is still under way", retry_after=1)
+        raise InFlight("what this Idempotency-Key began is still under way", retry_after=1, operation_id=row["saga_id"])
     outcome: Any = msgspec.json.decode(row["outcome"], type=wanted.outcome or Any)
     return wanted.render(outcome)
 

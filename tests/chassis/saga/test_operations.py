@@ -61,6 +61,7 @@ async def test_who_began_it_follows_it_to_its_end(shop_url):
         "kind": "purchase",
         "status": "succeeded",
         "result": "/v1/purchases/followed",
+        "action_url": None,
         "failure": None,
         "started_at": "",
         "ended_at": "",
