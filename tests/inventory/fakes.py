@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from modules.inventory.domain.level import Change, Level, Shift, Short
 from modules.inventory.domain.movement import Movement
-from modules.inventory.domain.reservation import HeldLine, Reservation, State
+from modules.inventory.domain.reservation import HeldLine, Reservation, State, Step, changes_of
 from modules.inventory.domain.views import LevelView, LocationView, MovementView, ReservationView, reservation_view
 from modules.inventory.public import Line
 from shared.domain.errors import NotFound
@@ -65,6 +65,12 @@ class Reservations:
     async def lock(self, key: str) -> Reservation | None:
         found = self._kept.reservations.get(key)
         return None if found is None else replace(found, due=found.expires_at <= self._kept.now)
+
+    async def advance_by_key(self, key: str, step: Step) -> Reservation | None:
+        was = await self.lock(key)
+        if was is not None and was.state in changes_of(step):
+            await self.advance([was], changes_of(step)[was.state])
+        return was
 
     async def lock_id(self, reservation_id: str) -> Reservation:
         for reservation in self._kept.reservations.values():

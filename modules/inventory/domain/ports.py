@@ -5,7 +5,7 @@ from typing import Protocol
 
 from modules.inventory.domain.level import Change, Shift
 from modules.inventory.domain.movement import Movement
-from modules.inventory.domain.reservation import Reservation, State
+from modules.inventory.domain.reservation import Reservation, State, Step
 from modules.inventory.domain.views import LocationView, MovementView
 from modules.inventory.public import Line
 from shared.domain.work import Recorder
@@ -28,7 +28,9 @@ class Reservations(Protocol):
         """A new reservation, held at the default location, and True; or the one that has the key already, locked, and False."""
         ...
 
-    async def lock(self, key: str) -> Reservation | None: ...
+    async def advance_by_key(self, key: str, step: Step) -> Reservation | None:
+        """The reservation as it was, locked; by now it is in the state that `step` leads to, one version further if that is another."""
+        ...
 
     async def lock_id(self, reservation_id: str) -> Reservation:
         """Raises NotFound."""

@@ -36,6 +36,11 @@ STEPS: Final[Mapping[Step, Mapping[State, State]]] = {
 """Step, from: to. A pair that is missing is illegal; one that stays in its state does not change it."""
 
 
+def changes_of(step: Step) -> Mapping[State, State]:
+    """Where `step` leads to another state."""
+    return {state: to for state, to in STEPS[step].items() if to != state}
+
+
 class HeldLine(msgspec.Struct, frozen=True):
     """`shipped` of the quantity have left the house."""
 

@@ -72,12 +72,11 @@ class ReservationService:
 
     async def commit(self, key: str) -> None:
         async def attempt(work: Work) -> tuple[None, list[Shift]]:
-            reservation = await work.reservations.lock(key)
+            reservation = await work.reservations.advance_by_key(key, "commit")
             if reservation is None:
                 raise NotFound("nothing was reserved with this key")
             if reservation.after("commit") == reservation.state:
                 return None, []
-            await work.reservations.advance([reservation], "committed")
             committed = ReservationCommitted(reservation_id=reservation.id, reference=key)
             work.record(committed, version=reservation.version + 1)
             return None, reservation.allocate()

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from modules.inventory.domain.reservation import HeldLine, Reservation, State
+from modules.inventory.domain.reservation import HeldLine, Reservation, State, Step, changes_of
 from modules.inventory.public import Line
 from shared.domain.errors import NotFound, StaleVersion
 from shared.infra.db.statements import Row
@@ -24,6 +24,19 @@ _LINES_OF: Final = "select sku, quantity, shipped from reservation_line where re
 # reservation_key_key, reservation_pkey
 _LOCK: Final = f"select {_COLUMNS}, {_LINES} from reservation r where r.key = $1 for update of r"  # noqa: S608 - constants of ours
 _LOCK_ID: Final = f"select {_COLUMNS}, {_LINES} from reservation r where r.id = $1 for update of r"  # noqa: S608 - the same
+
+# From the row as it was locked: the snapshot may be older. The first parameter is as for _LOCK.
+_ADVANCE_BY_KEY: Final = f"""
+with was as (
+    select {_COLUMNS}, {_LINES} as lines from reservation r where r.key = $1 for update of r
+),
+moved as (
+    update reservation r set state = change.next_state, version = r.version + 1
+    from was join unnest($2::text[], $3::text[]) as change (state, next_state) on change.state = was.state
+    where r.id = was.id
+)
+select * from was
+"""  # noqa: S608 - the same
 
 _BURY: Final = """
 insert into reservation (id, key, state, location_id, expires_at)
@@ -118,6 +131,11 @@ class SqlReservations:
 
     async def lock(self, key: str) -> Reservation | None:
         row = await self._uow.fetchrow(_LOCK, key)
+        return None if row is None else await self._whole(row)
+
+    async def advance_by_key(self, key: str, step: Step) -> Reservation | None:
+        changes = changes_of(step)
+        row = await self._uow.fetchrow(_ADVANCE_BY_KEY, key, list(changes), list(changes.values()))
         return None if row is None else await self._whole(row)
 
     async def lock_id(self, reservation_id: str) -> Reservation:
