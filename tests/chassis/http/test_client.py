@@ -180,6 +180,15 @@ async def test_an_answer_of_just_the_allowed_size_is_read(make_client, service):
     assert len((await make_client(answer_bytes=1000).request("GET", service.url)).body) == 1000
 
 
+async def test_what_is_not_read_is_an_answer_to_the_breaker(make_client, service):
+    client = make_client(breaker=BreakerPolicy(minimum=5))
+    service.script(*[reply(503)] * 4, reply(302, Location="/elsewhere"))
+    for error in [Failing] * 4 + [AnswerRefused]:
+        with pytest.raises(error):
+            await client.request("POST", service.url)
+    assert client.breakers() == {service.url: "open"}
+
+
 async def test_a_target_that_is_not_there_is_unreachable(client, service):
     with pytest.raises(Unreachable):
         await client.request("GET", "http://127.0.0.1:1/")
@@ -305,6 +314,18 @@ async def test_a_hanging_target_fills_its_own_places_only(make_client, service):
     hanging.may_answer.set()
     await asyncio.gather(*calling[:8])
     assert len(service.seen) == 8
+
+
+async def test_nobody_queues_for_a_target_that_is_cut_off(make_client, service):
+    client = make_client(places=1, queue=0)
+    service.answer = hanging = Hanging()
+    under_way = asyncio.create_task(client.request("GET", service.url))
+    await hanging.asked.wait()
+    client.breaker(service.url).isolate()
+    with pytest.raises(CircuitOpen):
+        await client.request("GET", service.url)
+    hanging.may_answer.set()
+    assert (await under_way).status == 200
 
 
 async def test_the_state_of_a_thousand_targets_is_kept_and_not_that_of_more(make_client, service):
