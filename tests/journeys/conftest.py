@@ -11,11 +11,18 @@ from tests.support.run import Run
 
 
 @pytest.fixture(scope="package")
-async def system(run: Run, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    """On a migrated database of its own. Who kills one of its processes starts another."""
+async def processes(run: Run, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    """On a migrated database of their own."""
     folder: Path = tmp_path_factory.mktemp("system")
     async with databases.lent(run, template) as url, running(application.settings(url, run, folder / "outbox"), folder) as system:
         yield system
+
+
+@pytest.fixture
+async def system(processes: System) -> AsyncIterator[System]:
+    """Two API processes and two workers. Who kills workers starts others."""
+    yield processes
+    await processes.complete()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,6 +29,7 @@ LAST_WORDS: Final = 4000
 
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.02
+DOORS: Final = 2
 CONNECTIONS: Final = 48
 """Of each process: enough for all customers of a race to be inside the database at the same moment."""
 
@@ -125,6 +126,12 @@ class System:
             if isinstance(process, Api):
                 await process.client.aclose()
 
+    async def complete(self) -> None:
+        """As it was in the beginning, also after a test that failed half-way."""
+        await self.end(*self.apis[DOORS:])
+        if not self.workers:
+            self.start_workers()
+
     async def time_passes(self) -> None:
         """As if every process that held a claim had been dead for long. Sessions of the dead may keep locks for a while."""
         await self.admin.execute(LET_ATTEMPTS_GO)
@@ -192,7 +199,7 @@ async def running(settings: Settings, logs: Path) -> AsyncIterator[System]:
         system = System(settings, root, admin, logs)
         try:
             system.start_workers()
-            for api in [system.start_api(), system.start_api()]:
+            for api in [system.start_api() for _ in range(DOORS)]:
                 await system.ready(api)
             yield system
         finally:
