@@ -127,6 +127,8 @@ async def test_nothing_is_exchanged_implicitly(shop: Shop, client: httpx.AsyncCl
         assert code(await client.put(put, json={"list_price": {"amount": amount, "currency": "EUR"}}, headers=fresh))[0] == 400
     sale = {"list_price": {"amount": 5, "currency": "EUR"}, "sale": {"price": {"amount": 5, "currency": "EUR"}}}
     assert code(await client.put(put, json=sale, headers=fresh)) == (422, "sale_invalid")
+    dear = {"list_price": {"amount": 10**13 + 1, "currency": "EUR"}}
+    assert code(await client.put(put, json=dear, headers=fresh)) == (422, "amount_too_large")
 
 
 async def test_the_list_shows_what_the_caller_may_see_and_walks_by_cursor(

@@ -13,11 +13,12 @@ from modules.catalog.domain.errors import (
     SaleInvalid,
     TooManyVariants,
 )
-from modules.catalog.domain.price import PriceTag, Sale
+from modules.catalog.domain.price import MAX_PRICE, PriceTag, Sale
 from modules.catalog.domain.product import MAX_VARIANTS, STEPS, NewVariant, Product, ProductChanges, Status, VariantChanges
 from modules.catalog.public import PriceChanged, ProductCreated, VariantCreated
+from modules.orders.domain.cart import MAX_ITEMS, MAX_QUANTITY
 from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
-from shared.domain.money import CurrencyMismatch, Money, UnknownCurrency
+from shared.domain.money import AmountTooLarge, CurrencyMismatch, Money, UnknownCurrency
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -176,11 +177,17 @@ def test_a_sale_without_a_window_always_holds() -> None:
         (PriceTag(list_price=usd(1000), sale=Sale(price=usd(900), starts_at=LATER, ends_at=NOW)), SaleInvalid),
         (PriceTag(list_price=usd(1000), sale=Sale(price=Money(900, "EUR"))), CurrencyMismatch),
         (PriceTag(list_price=Money(1000, "XYZ")), UnknownCurrency),
+        (PriceTag(list_price=usd(MAX_PRICE + 1)), AmountTooLarge),
     ],
 )
 def test_a_price_that_makes_no_sense_is_refused(tag: PriceTag, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
         tag.check()
+
+
+def test_the_fullest_cart_of_the_dearest_goods_still_has_a_total() -> None:
+    PriceTag(list_price=usd(MAX_PRICE)).check()
+    assert usd(MAX_PRICE) * MAX_QUANTITY * MAX_ITEMS
 
 
 def test_a_category_cannot_be_moved_below_itself_or_its_descendants() -> None:

@@ -30,9 +30,9 @@ from shared.api.routes import get, patch, post
 from shared.api.types import Id, Search
 from shared.domain.context import current
 from shared.domain.errors import IllegalTransition, NotFound
-from shared.domain.money import CurrencyMismatch, UnknownCurrency
+from shared.domain.money import AmountTooLarge, CurrencyMismatch, UnknownCurrency
 
-PRICES = [SaleInvalid, CurrencyMismatch, UnknownCurrency]
+PRICES = [SaleInvalid, CurrencyMismatch, UnknownCurrency, AmountTooLarge]
 SORTS: tuple[Sort, ...] = ("-created_at", "created_at", "title", "-title")
 EVERY_STATUS: tuple[Status, ...] = ("draft", "published", "archived")
 

@@ -19,7 +19,7 @@ from shared.api.routes import get, patch, put
 from shared.api.types import Currency, Id, Quantity
 from shared.domain.context import current
 from shared.domain.errors import NotFound
-from shared.domain.money import CurrencyMismatch, UnknownCurrency
+from shared.domain.money import AmountTooLarge, CurrencyMismatch, UnknownCurrency
 
 
 class Variants(Controller):
@@ -61,7 +61,7 @@ class Variants(Controller):
     @put(
         "/{variant_id:str}/prices/{currency:str}",
         operation="setPrice",
-        errors=[NotFound, ProductArchivedAlready, SaleInvalid, CurrencyMismatch, UnknownCurrency],
+        errors=[NotFound, ProductArchivedAlready, SaleInvalid, CurrencyMismatch, UnknownCurrency, AmountTooLarge],
     )
     async def set_price(
         self,

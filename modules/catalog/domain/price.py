@@ -1,15 +1,19 @@
 """Prices: a list price per currency, and a sale that may need a window of time and a minimum quantity."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from modules.catalog.domain.errors import SaleInvalid
-from shared.domain.money import Money, exponent
+from shared.domain.money import AmountTooLarge, Money, exponent
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-11-27T00:00:00Z"])]
 MinimumQuantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="the sale price holds from this many pieces on")]
+
+
+MAX_PRICE: Final = 10**13
+"""In minor units: of a hundred variants a thousand pieces each, the fullest cart that there is, are a sum that money can hold."""
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,8 +41,10 @@ class PriceTag(msgspec.Struct, frozen=True, kw_only=True):
         return self.sale.price if self.sale is not None and self.sale.holds(quantity, now) else self.list_price
 
     def check(self) -> None:
-        """Raises UnknownCurrency, CurrencyMismatch, SaleInvalid."""
+        """Raises UnknownCurrency, CurrencyMismatch, AmountTooLarge, SaleInvalid."""
         exponent(self.list_price.currency)
+        if self.list_price.amount > MAX_PRICE:
+            raise AmountTooLarge(f"a price is at most {MAX_PRICE} minor units")
         if self.list_price.amount < 0:
             raise SaleInvalid("a price is not negative")
         if self.sale is None:
