@@ -199,6 +199,49 @@ async def test_who_lost_the_answer_still_finds_the_bank_s_question(shop: Shop, s
     assert (await shop.complete(ada, cart, "pm_card_3ds", key="lost-answer")).status_code == 201
 
 
+async def paying_after_expiry(shop: Shop, container: Any, admin_dsn: str, cart: dict[str, Any], ada: dict[str, str]) -> httpx.Response:
+    """The bank's question to a customer whose stock has been given back before the answer."""
+    question = await shop.complete(ada, cart, "pm_card_3ds")
+    admin = await asyncpg.connect(admin_dsn)
+    await admin.execute("update inventory.reservation set expires_at = now() where state = 'held'")
+    await admin.close()
+    while await container.inventory.reservations().expire(100):
+        pass
+    return question
+
+
+async def test_who_pays_after_the_hold_has_expired_gets_what_is_still_there(
+    shop: Shop, container: Any, settle: Settle, admin_dsn: str
+) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    question = await paying_after_expiry(shop, container, admin_dsn, await shop.cart(ada, (goods, 1)), ada)
+    assert (await shop.level(goods.sku))["available"] == 1
+    await shop.client.post(question.json()["action_url"], json={"approve": True})
+    await settle()
+    assert (await shop.client.get(question.headers["location"], headers=ada)).json()["status"] == "succeeded"
+    level = await shop.level(goods.sku)
+    assert (level["allocated"], level["reserved"]) == (1, 0)
+
+
+async def test_who_pays_too_late_for_the_last_piece_is_told_so_and_pays_nothing(
+    shop: Shop, container: Any, settle: Settle, admin_dsn: str
+) -> None:
+    ada, eve, goods = shop.customer(), shop.customer(), await shop.goods(stock=1)
+    cart = await shop.cart(ada, (goods, 1))
+    question = await paying_after_expiry(shop, container, admin_dsn, cart, ada)
+    await shop.order(eve, (goods, 1))
+    await shop.client.post(question.json()["action_url"], json={"approve": True})
+    await settle()
+    ended = (await shop.client.get(question.headers["location"], headers=ada)).json()
+    assert (ended["status"], ended["failure"]["code"]) == ("failed", "insufficient_stock")
+    assert (await shop.client.get(f"/v1/carts/{cart['id']}", headers=ada)).json()["status"] == "open"
+    order_id = ended["result"].rsplit("/", 1)[1]
+    [intent] = (await shop.client.get(f"/v1/payment_intents?reference={order_id}", headers=shop.admin)).json()["data"]
+    assert (intent["status"], intent["captured"]["amount"]) == ("cancelled", 0)
+    level = await shop.level(goods.sku)
+    assert (level["allocated"], level["reserved"], level["available"]) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("method", ["pm_card_timeout", "pm_card_late_webhook"])
 async def test_a_silent_provider_is_asked_until_it_says_what_it_did(shop: Shop, settle: Settle, admin_dsn: str, method: str) -> None:
     ada, goods = shop.customer(), await shop.goods(stock=1)
