@@ -68,10 +68,11 @@ class Policy:
 
 
 class Target:
-    """What is kept of one origin."""
+    """What is kept of one origin. Its connections are its own: what they cost httpx grows with the square of their number."""
 
-    def __init__(self, name: str, policy: Policy, breaker: Breaker, now: Monotonic) -> None:
+    def __init__(self, name: str, policy: Policy, breaker: Breaker, transport: httpx.AsyncHTTPTransport, now: Monotonic) -> None:
         self.breaker = breaker
+        self.transport = transport
         self.bulkhead = Bulkhead(name, places=policy.places, queue=policy.queue)
         self.budget = RetryBudget(policy.retry, now)
 
@@ -97,17 +98,17 @@ class HttpClient:
         self._changed = changed
         self._now = now
         self._targets: dict[str, Target] = {}
-        # A connection is kept by address; where that was looked up by us, another name may share it, whom it was not made for.
+        self._trust = trust or httpx.create_ssl_context()
+        # A URL of a user is called seldom, and a connection that was kept would bypass the next look at its address.
         kept = 0 if addresses is not None else self._policy.places
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=15)
-        self._transport = httpx.AsyncHTTPTransport(verify=trust or httpx.create_ssl_context(), limits=limits)
+        self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=15)
 
     async def request(
         self, method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS, key: str | None = None
     ) -> Answer:
         guard.outbound(f"{method} to {self.name}")
         address = _parsed(url)
-        target = self._target(address)
+        target = await self._target(address)
         ends = self._now() + min(self._policy.total_s, current().seconds_left(self._policy.total_s))
         repeatable = key is not None or method in IDEMPOTENT
         retries = Retries(self._policy.retry, target.budget, ends, repeatable=repeatable, now=self._now)
@@ -129,31 +130,38 @@ class HttpClient:
         """By target, as of now."""
         return {origin: target.breaker.state for origin, target in self._targets.items()}
 
-    def breaker(self, url: str) -> Breaker:
+    async def breaker(self, url: str) -> Breaker:
         """To isolate or reset by hand."""
-        return self._target(_parsed(url)).breaker
+        return (await self._target(_parsed(url))).breaker
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        for target in self._targets.values():
+            await target.transport.aclose()
 
-    def _target(self, url: httpx.URL) -> Target:
+    async def _target(self, url: httpx.URL) -> Target:
         origin = f"{url.scheme}://{url.netloc.decode()}"
-        target = self._targets.pop(origin, None) or self._new_target(origin)
-        self._targets[origin] = target  # the last of them now: the first is the longest unused
-        return target
+        if (known := self._targets.pop(origin, None)) is not None:
+            self._targets[origin] = known  # the last of them now: the first is the longest unused
+            return known
+        unused = self._unused() if len(self._targets) >= TARGETS else None
+        self._targets[origin] = new = self._new_target(origin)
+        if unused is not None:
+            await self._targets.pop(unused).transport.aclose()
+        return new
+
+    def _unused(self) -> str:
+        for origin, target in self._targets.items():
+            if target.forgettable:
+                return origin
+        raise Busy(f"{self.name} has too many targets at the moment", retry_after=1)
 
     def _new_target(self, origin: str) -> Target:
-        if len(self._targets) >= TARGETS:
-            unused = next((known for known, target in self._targets.items() if target.forgettable), None)
-            if unused is None:
-                raise Busy(f"{self.name} has too many targets at the moment", retry_after=1)
-            del self._targets[unused]
-
         def changed(state: State) -> None:
             log.warning("breaker_changed", client=self.name, target=origin, state=state)
             self._changed(self.name, origin, state)
 
-        return Target(self.name, self._policy, Breaker(self.name, self._policy.breaker, changed=changed, now=self._now), self._now)
+        breaker = Breaker(self.name, self._policy.breaker, changed=changed, now=self._now)
+        return Target(self.name, self._policy, breaker, httpx.AsyncHTTPTransport(verify=self._trust, limits=self._limits), self._now)
 
     async def _attempt(self, target: Target, request: httpx.Request, ends: float) -> Answer:
         target.breaker.check()
@@ -161,7 +169,7 @@ class HttpClient:
             allowed = min(self._policy.attempt_s, self._left(ends))
             with target.breaker.call() as call:
                 try:
-                    answer = await self._exchange(request, allowed)
+                    answer = await self._exchange(target.transport, request, allowed)
                 except (Unreachable, Unanswered) as error:
                     fair = self._policy.connect_s if isinstance(error, Unreachable) else self._policy.breaker.slow_s
                     if allowed >= min(self._policy.attempt_s, fair):  # else it may have been we who had no time
@@ -184,7 +192,7 @@ class HttpClient:
             raise DeadlineOver(f"no time was left to ask {self.name}")
         return left
 
-    async def _exchange(self, request: httpx.Request, allowed: float) -> Answer:
+    async def _exchange(self, transport: httpx.AsyncHTTPTransport, request: httpx.Request, allowed: float) -> Answer:
         request.extensions = {"timeout": {"connect": min(self._policy.connect_s, allowed)}}
         if traceparent := current().traceparent:
             request.headers["traceparent"] = traceparent
@@ -192,7 +200,7 @@ class HttpClient:
             async with asyncio.timeout(allowed):
                 if self._addresses is not None:
                     await self._pin(request, self._addresses)
-                response = await self._transport.handle_async_request(request)
+                response = await transport.handle_async_request(request)
                 async with aclosing(response):
                     return await self._read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout):
