@@ -75,7 +75,7 @@ async def _database(root: Root, names: list[str], processes: int) -> list[Findin
         return found
     connection = await connect(runtime_of(able[0]))
     try:
-        found += await postgres.server(connection, root.settings(), root.shared.clock(), roles=len(names), processes=processes)
+        found += await postgres.server(connection, root.settings(), root.shared.clock(), processes)
     finally:
         await connection.close()
     found += (pending := await postgres.migrations(able, connect))

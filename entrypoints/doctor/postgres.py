@@ -1,6 +1,6 @@
 """What the doctor looks at in Postgres, as the modules' own roles: log-ins, version, room for connections, clock, migrations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -53,9 +53,9 @@ async def logins(modules: Sequence[str], connect: Connect) -> tuple[list[str], l
     return able, findings
 
 
-async def server(connection: Connection, settings: Settings, clock: Clock, *, roles: int, processes: int) -> list[Finding]:
+async def server(connection: Connection, settings: Settings, clock: Clock, processes: int) -> list[Finding]:
     """What is the same for all modules."""
-    return [await version(connection), *await room(connection, settings.db_connections, roles, processes), await skew(connection, clock)]
+    return [await version(connection), await room(connection, settings.db_connections, processes), await skew(connection, clock)]
 
 
 async def version(connection: Connection) -> Finding:
@@ -67,29 +67,18 @@ async def version(connection: Connection) -> Finding:
     return ok("postgres", f"Postgres {text}")
 
 
-async def room(connection: Connection, each: int, roles: int, processes: int) -> list[Finding]:
+async def room(connection: Connection, each: int, processes: int) -> Finding:
     """Every process may come to have all of its connections at the same time."""
     ((places, here),) = await connection.fetch(_ROOM)
     places = min(places, here) if here >= 0 else places
-    wanted, name = each * processes, variable("db_connections")
+    wanted = each * processes
     says = f"{processes} processes of {each} connections are {wanted}; the database takes {places}"
-    fix = f"lower {name}, raise max_connections (or the database's limit), or run fewer processes"
-    return list(_room(says, fix, wanted, places)) + list(_few(each, roles, name))
-
-
-def _room(says: str, fix: str, wanted: int, places: int) -> Iterator[Finding]:
+    fix = f"lower {variable('db_connections')}, raise max_connections (or the database's limit), or run fewer processes"
     if wanted > places:
-        yield error("connections", says, fix)
-    elif wanted > places * 0.8:
-        yield warning("connections", f"{says}: little is left for operators and migrations", fix)
-    else:
-        yield ok("connections", says)
-
-
-def _few(each: int, roles: int, name: str) -> Iterator[Finding]:
-    if each < 2 * roles:
-        says = f"{each} connections for {roles} modules: they will take them from each other"
-        yield warning("connections", says, f"raise {name} to {2 * roles} or more, or host fewer modules")
+        return error("connections", says, fix)
+    if wanted > places * 0.8:
+        return warning("connections", f"{says}: little is left for operators and migrations", fix)
+    return ok("connections", says)
 
 
 async def skew(connection: Connection, clock: Clock) -> Finding:

@@ -181,14 +181,18 @@ async def test_processes_that_want_more_connections_than_there_are_are_found(wel
     only(found, "connections", "error", "12000", "max_connections")
 
 
-async def test_a_limit_of_the_database_counts_and_so_does_what_the_modules_need(well: Settings, admin: Connection):
+async def test_a_limit_of_the_database_counts(well: Settings, admin: Connection):
     name = await admin.fetchval("select quote_ident(current_database())")
     await admin.execute(f"alter database {name} connection limit 50")
     try:
         only((await examined(well))[1], "connections", "warning", "48; the database takes 50")
     finally:
         await admin.execute(f"alter database {name} connection limit -1")
-    only((await examined(msgspec.structs.replace(well, db_connections=4)))[1], "connections", "warning", "TENON_DB_CONNECTIONS to 12")
+
+
+async def test_fewer_connections_than_the_modules_need_are_a_fault_of_the_settings(well: Settings):
+    status, found = await examined(msgspec.structs.replace(well, db_connections=4))
+    assert (status, [each["says"].split(":")[0] for each in found["settings"]]) == (1, ["TENON_DB_CONNECTIONS"])
 
 
 async def test_an_old_and_a_too_new_server_are_found():

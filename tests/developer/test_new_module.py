@@ -1,10 +1,7 @@
 """`make new-module name=loyalty` in a copy of the tree: what it writes works, is tested, and breaks none of the house's rules."""
 
-import shutil
-import subprocess
 import sys
 import tokenize
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +10,10 @@ import pytest
 from entrypoints.scaffold.names import Names
 from entrypoints.scaffold.writing import rendered
 from tests.architecture import rules
-from tests.architecture.tree import ROOT, files
+from tests.architecture.tree import ROOT
+from tests.developer.conftest import PROGRAMS, Execute
 from tests.support.run import Run
 
-PROGRAMS: Final = Path(sys.executable).parent
 MOST_LINES: Final = 300
 ABOUT_MODULES: Final = [f"tests/architecture/test_{what}.py" for what in ("cards", "containers", "events")]
 
@@ -24,29 +21,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    copy = tmp_path_factory.mktemp("tree")
-    for file in files():
-        (copy / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, copy / file.relative_to(ROOT))
-    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
-    (copy / ".venv").mkdir()
-    (copy / ".venv" / "bin").symlink_to(PROGRAMS)
-    (copy / ".venv" / ".ready").touch()  # after the lock: nothing is to be set up
-    yield copy
-    shutil.rmtree(copy)
-
-
-def execute(tree: Path, *command: str, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Of the code in the copy, whichever is installed."""
-    surroundings = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "PYTHONPATH": str(tree), "COLUMNS": "300", **(environ or {})}
-    return subprocess.run([*command], cwd=tree, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def written(tree: Path) -> list[Path]:
+def written(tree: Path, execute: Execute) -> list[Path]:
     """The files of `make new-module name=loyalty`. Were an environment to be set up, `PYTHON` would not do it."""
-    said = execute(tree, "make", "new-module", "name=loyalty", "PYTHON=false")
+    said = execute("make", "new-module", "name=loyalty", "PYTHON=false")
     assert said.returncode == 0, said.stdout
     assert not (ROOT / "modules" / "loyalty").exists()
     return [tree / line.removeprefix("wrote ") for line in said.stdout.splitlines() if line.startswith("wrote ")]
@@ -72,43 +49,43 @@ def test_it_is_thin(written: list[Path]):
     assert 100 < sum(lines_of_code(file) for file in written) <= MOST_LINES
 
 
-def test_its_tests_and_the_checks_of_all_modules_pass(tree: Path, written: list[Path], run: Run):
+def test_its_tests_and_the_checks_of_all_modules_pass(execute: Execute, written: list[Path], run: Run):
     servers = {"TEST_DB": "url", "TEST_DATABASE_URL": run.postgres_url, "TEST_REDIS_URL": run.valkey_url}
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/loyalty", *ABOUT_MODULES)
-    said = execute(tree, *command, environ=servers)
+    said = execute(*command, environ=servers)
     assert said.returncode == 0, said.stdout
 
 
-def test_it_breaks_no_contract(tree: Path, written: list[Path]):
-    said = execute(tree, str(PROGRAMS / "lint-imports"), "--no-logo", "--no-cache")
+def test_it_breaks_no_contract(execute: Execute, written: list[Path]):
+    said = execute(str(PROGRAMS / "lint-imports"), "--no-logo", "--no-cache")
     assert said.returncode == 0, said.stdout
 
 
-def test_it_is_typed_strictly(tree: Path, written: list[Path]):
-    said = execute(tree, str(PROGRAMS / "mypy"), "--no-incremental", "modules/loyalty", "tests/loyalty", "entrypoints/container.py")
+def test_it_is_typed_strictly(execute: Execute, written: list[Path]):
+    said = execute(str(PROGRAMS / "mypy"), "--no-incremental", "modules/loyalty", "tests/loyalty", "entrypoints/container.py")
     assert said.returncode == 0, said.stdout
 
 
-def test_it_is_clean(tree: Path, written: list[Path]):
+def test_it_is_clean(tree: Path, execute: Execute, written: list[Path]):
     changed = [*(str(file) for file in written), "entrypoints/container.py"]
     for arguments in (("check",), ("format", "--check")):
-        said = execute(tree, str(PROGRAMS / "ruff"), *arguments, *changed)
+        said = execute(str(PROGRAMS / "ruff"), *arguments, *changed)
         assert said.returncode == 0, said.stdout
     sources = {file.relative_to(tree): file.read_text(encoding="utf-8") for file in written}
     assert [fault for path, source in sources.items() for fault in rules.broken(path, source)] == []
 
 
-def test_its_sql_has_no_fault(tree: Path, written: list[Path]):
-    assert execute(tree, sys.executable, "-m", "entrypoints", "db", "sql", "--into", "sql").returncode == 0
-    said = execute(tree, str(PROGRAMS / "squawk"), "--config", ".squawk.toml", "sql/loyalty.sql")
+def test_its_sql_has_no_fault(execute: Execute, written: list[Path]):
+    assert execute(sys.executable, "-m", "entrypoints", "db", "sql", "--into", "sql").returncode == 0
+    said = execute(str(PROGRAMS / "squawk"), "--config", ".squawk.toml", "sql/loyalty.sql")
     assert said.returncode == 0, said.stdout
 
 
-def test_what_cannot_be_made_is_refused_and_nothing_is_written(tree: Path, written: list[Path]):
-    before = execute(tree, "git", "status", "--short").stdout
-    said = execute(tree, sys.executable, "-m", "entrypoints", "new-module", "rewards", "--thing", "product")
+def test_what_cannot_be_made_is_refused_and_nothing_is_written(execute: Execute, written: list[Path]):
+    before = execute("git", "status", "--short").stdout
+    said = execute(sys.executable, "-m", "entrypoints", "new-module", "rewards", "--thing", "product")
     assert (said.returncode, "/v1/products is served already" in said.stdout) == (1, True), said.stdout
-    assert execute(tree, "git", "status", "--short").stdout == before
+    assert execute("git", "status", "--short").stdout == before
 
 
 def test_names_of_any_length_are_written_into_every_place():

@@ -1,6 +1,9 @@
 """`tenon routes`, `subscriptions` and `jobs`, as a developer types them, and the catalogue of events."""
 
 import json
+from functools import reduce
+from operator import getitem
+from typing import Any, Final
 
 import click
 import pytest
@@ -34,6 +37,28 @@ def test_every_operation_of_the_documentation_is_a_row():
     }
     rows = json.loads(typed(tables.routes, "--json"))
     assert {(row["method"], row["path"], row["operation"]) for row in rows} == documented
+
+
+SHORT: Final = {"/v1/ledger/accounts": "the chart of accounts is in the code"}
+"""Lists that cannot grow, and why."""
+
+
+def test_every_list_has_a_limit():
+    """No answer is a bare array, and whatever has `data` is a page of at most a hundred."""
+    document = json.loads(openapi())
+
+    def resolved(node: Any) -> Any:
+        return reduce(getitem, node["$ref"].split("/")[1:], document) if "$ref" in node else node
+
+    found = 0
+    for path, operation in ((path, item["get"]) for path, item in document["paths"].items() if "get" in item and path not in SHORT):
+        content = operation["responses"]["200"].get("content", {}).get("application/json", {"schema": {}})
+        shape = resolved(content["schema"])
+        assert shape.get("type") != "array", path
+        limits = [each["schema"]["maximum"] for each in map(resolved, operation["parameters"]) if each["name"] == "limit"]
+        assert limits == ([100] if "data" in shape.get("properties", {}) else []), path
+        found += len(limits)
+    assert found > 5
 
 
 def test_a_route_says_who_may_call_it_and_what_it_needs():
