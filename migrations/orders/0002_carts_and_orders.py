@@ -46,14 +46,18 @@ def upgrade() -> None:
             token_hash text collate "C",
             email text,
             shipping_address jsonb not null,
-            currency text not null,
+            currency text not null constraint customer_order_currency check (currency ~ '^[A-Z]{3}$'),
             rounding text not null,
             total bigint not null constraint customer_order_total check (total >= 0),
             captured bigint not null default 0,
             refunded bigint not null default 0,
             status text not null constraint customer_order_status check (status in ('draft', 'placed', 'completed', 'cancelled')),
-            payment_status text not null,
-            fulfilment_status text not null,
+            payment_status text not null constraint customer_order_payment_status check (payment_status in (
+                'unpaid', 'authorized', 'partially_paid', 'paid', 'partially_refunded', 'refunded', 'voided', 'disputed'
+            )),
+            fulfilment_status text not null constraint customer_order_fulfilment_status check (fulfilment_status in (
+                'unfulfilled', 'partial', 'fulfilled', 'partially_returned', 'returned'
+            )),
             intent_id text collate "C",
             attempt integer not null,
             saga_id text collate "C",

@@ -1,14 +1,16 @@
 """Carts and orders in a real Postgres: what is stored comes back, belongs to its owner, and is found by an index."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import asyncpg
 import pytest
 
 from modules.orders.domain.cart import Address, Cart, CartDetails
-from modules.orders.domain.order import Order
+from modules.orders.domain.order import FulfilmentStatus, Order, OrderStatus, PaymentStatus
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Work
 from modules.orders.domain.totals import PricedLine
@@ -178,6 +180,8 @@ BAD_ROWS: dict[str, str] = {
     "customer_order_placed_whole": "update customer_order set status = 'placed', number = null where id = $1",
     "customer_order_refunds": "update customer_order set refunded = captured + 1 where id = $1",
     "customer_order_status": "update customer_order set status = 'lost' where id = $1",
+    "customer_order_payment_status": "update customer_order set payment_status = 'lost' where id = $1",
+    "customer_order_fulfilment_status": "update customer_order set fulfilment_status = 'lost' where id = $1",
     "order_line_quantity": "update order_line set quantity = 0 where order_id = $1",
 }
 
@@ -188,6 +192,16 @@ async def test_the_table_refuses_what_the_model_would_never_do(transact: Transac
     with pytest.raises(asyncpg.CheckViolationError) as caught:
         await container.orders.database().fetch(BAD_ROWS[name], order.id)
     assert constraint(caught.value) == name
+
+
+@pytest.mark.parametrize(
+    ("column", "statuses"), [("status", OrderStatus), ("payment_status", PaymentStatus), ("fulfilment_status", FulfilmentStatus)]
+)
+async def test_the_table_knows_the_statuses_that_the_model_knows(admin_dsn: str, column: str, statuses: type[StrEnum]) -> None:
+    admin = await asyncpg.connect(admin_dsn)
+    said = await admin.fetchval(f"select pg_get_constraintdef(oid) from pg_constraint where conname = 'customer_order_{column}'")
+    await admin.close()
+    assert set(re.findall(r"'([a-z_]+)'", said)) == {status.value for status in statuses}
 
 
 async def test_the_timeline_can_only_be_added_to(container: Any) -> None:
