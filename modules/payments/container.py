@@ -12,6 +12,7 @@ from modules.payments.domain.service import PaymentsService
 from modules.payments.infra.balance_check import BalanceCheck
 from modules.payments.infra.jobs import kinds, recurring
 from modules.payments.infra.ledger import SqlLedgerQueries
+from modules.payments.infra.provider_check import ProviderCheck
 from modules.payments.infra.queries import SqlPaymentQueries
 from modules.payments.infra.test_provider import ScriptedProvider, own_unit
 from modules.payments.infra.test_webhooks import SignedNotices, WebhookDue, WebhookSender
@@ -56,5 +57,8 @@ class PaymentsContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         tasks=providers.Singleton(kinds, crons, webhooks),
         crons=crons,
-        checks=providers.Dict(trial_balance=providers.Singleton(BalanceCheck, ledger)),
+        checks=providers.Dict(
+            trial_balance=providers.Singleton(BalanceCheck, ledger),
+            provider=providers.Singleton(ProviderCheck, production=settings.production),
+        ),
     )
