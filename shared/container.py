@@ -27,7 +27,7 @@ class SharedContainer(containers.DeclarativeContainer):
         GuardedPool.from_url, settings.provided.redis_url, max_connections=8, timeout=0.5, socket_timeout=0.5,
         socket_connect_timeout=0.5,
     )  # fmt: skip
-    redis = providers.Singleton(Redis, connection_pool=redis_pool)
+    redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
     signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))
