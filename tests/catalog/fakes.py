@@ -5,8 +5,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import msgspec
-
 from modules.catalog.domain.category import Category
 from modules.catalog.domain.errors import CategoryUnknown, SlugTaken
 from modules.catalog.domain.product import Product, Status
@@ -24,6 +22,7 @@ from modules.catalog.domain.views import (
 from shared.domain.errors import NotFound
 from shared.domain.events import Event
 from shared.domain.page import PageRequest, Slice
+from tests.support.memory import Unit
 
 T = TypeVar("T")
 
@@ -95,23 +94,11 @@ class Categories:
         assert self._kept.categories[category.id] is category
 
 
-class Work:
+class Work(Unit):
     def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+        super().__init__(kept.events)
         self.products = Products(kept)
         self.categories = Categories(kept)
-
-    def record(self, event: Event, *, version: int) -> None:
-        self._kept.events.append((event, version))
-
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
-        raise AssertionError("the catalog has no tasks")
-
-    def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:
-        raise AssertionError("the catalog has no sagas")
-
-    def wake_saga(self, saga_id: str) -> None:
-        raise AssertionError("the catalog has no sagas")
 
 
 class Store:

@@ -17,6 +17,7 @@ from modules.identity.public import Contact
 from shared.domain.errors import Busy, NotFound, TooManyAttempts
 from shared.domain.events import Event
 from shared.domain.page import PageRequest, Slice, cut
+from tests.support.memory import Unit
 
 T = TypeVar("T")
 
@@ -55,22 +56,10 @@ class Store:
             raise
 
 
-class FakeWork:
+class FakeWork(Unit):
     def __init__(self, store: Store) -> None:
+        super().__init__(store.rows.events)
         self.users, self.links, self.sessions = FakeUsers(store), FakeLinks(store), FakeSessions(store)
-        self._rows = store.rows
-
-    def record(self, event: Event, *, version: int) -> None:
-        self._rows.events.append((event, version))
-
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
-        raise AssertionError("identity enqueues nothing")
-
-    def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:
-        raise AssertionError("identity has no sagas")
-
-    def wake_saga(self, saga_id: str) -> None:
-        raise AssertionError("identity has no sagas")
 
 
 class FakeUsers:

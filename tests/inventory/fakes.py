@@ -17,6 +17,7 @@ from modules.inventory.public import Line
 from shared.domain.errors import NotFound
 from shared.domain.events import Event
 from shared.domain.page import PageRequest, Slice
+from tests.support.memory import Unit
 
 T = TypeVar("T")
 HOME = "loc_home"
@@ -151,23 +152,11 @@ class Locations:
         raise AssertionError("told on Postgres")
 
 
-class Work:
+class Work(Unit):
     def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+        super().__init__(kept.events)
         self.levels, self.reservations = Levels(kept), Reservations(kept)
         self.movements, self.locations = Movements(kept), Locations()
-
-    def record(self, event: Event, *, version: int) -> None:
-        self._kept.events.append((event, version))
-
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
-        raise AssertionError("no use case of the inventory makes a task")
-
-    def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:
-        raise AssertionError("the inventory has no sagas")
-
-    def wake_saga(self, saga_id: str) -> None:
-        raise AssertionError("the inventory has no sagas")
 
 
 class Store:

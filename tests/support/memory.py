@@ -14,10 +14,10 @@ W = TypeVar("W", bound="Unit")
 
 
 class Unit:
-    """The part of a unit of work that every module's has: what was told, with its version. Tasks and sagas are refused."""
+    """The part of a unit of work that every module's has: it tells into `told`, each event with its version, and refuses the rest."""
 
-    def __init__(self) -> None:
-        self.told: list[tuple[Event, int]] = []
+    def __init__(self, told: list[tuple[Event, int]] | None = None) -> None:
+        self.told: list[tuple[Event, int]] = [] if told is None else told
 
     def record(self, event: Event, *, version: int) -> None:
         self.told.append((event, version))
