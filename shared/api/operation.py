@@ -29,7 +29,7 @@ from shared.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
-from shared.domain.once import InFlight, KeyReused
+from shared.domain.once import AnswerTooLarge, InFlight, KeyReused
 from shared.domain.policy import STAFF, Rule
 
 _EVERYWHERE: Final = (InvalidRequest, UnknownApiVersion, Unauthenticated, InternalError, DeadlineExceeded, Busy, Unavailable)
@@ -86,7 +86,7 @@ class Operation:
         if self.method != "GET":
             yield CommitOutcomeUnknown
         if self.idempotent != "never":
-            yield from (InFlight, KeyReused)
+            yield from (InFlight, KeyReused, AnswerTooLarge)
         if self.if_match != "never":
             yield StaleVersion
         if "required" in (self.idempotent, self.if_match):

@@ -64,4 +64,12 @@ class KeyReused(RuleViolated):
     title = "The idempotency key was used for something else"
 
 
+class AnswerTooLarge(RuleViolated):
+    """The answer is larger than what is kept under an Idempotency-Key, and so nothing was done. Send the request without a key,
+    or in smaller parts. The fact `limit` is in bytes."""
+
+    code = "answer_too_large"
+    title = "The answer is too large to be kept"
+
+
 once: ContextVar[Once | None] = ContextVar("tenon_once", default=None)

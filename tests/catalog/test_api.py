@@ -208,6 +208,16 @@ async def test_a_repeated_creation_with_the_same_key_is_replayed(shop: Shop, cli
     assert (second.json(), second.headers["location"], second.headers["etag"]) == (first.json(), first.headers["location"], '"2"')
 
 
+async def test_an_answer_that_is_too_large_for_its_key_is_refused_and_nothing_is_made(
+    shop: Shop, client: httpx.AsyncClient, manager: dict[str, str]
+) -> None:
+    variants = [{"sku": f"LARGE-{n}", "title": "\N{SNOWMAN}" * 200} for n in range(100)]
+    body = {"title": "A large one", "slug": "a-large-one", "variants": variants}
+    refused = await client.post("/v1/products", json=body, headers={**manager, "Idempotency-Key": "large"})
+    assert (*code(refused), refused.json()["limit"]) == (422, "answer_too_large", 65536)
+    assert (await client.post("/v1/products", json=body, headers=manager)).status_code == 201
+
+
 async def test_an_archived_product_is_closed(shop: Shop, client: httpx.AsyncClient, manager: dict[str, str]) -> None:
     made = await stool(client, manager)
     address, variant = f"/v1/products/{made['id']}", f"/v1/variants/{made['variants'][0]['id']}"

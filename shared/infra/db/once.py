@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once, Pending
+from shared.domain.once import AlreadyDone, Answer, AnswerTooLarge, InFlight, KeyReused, Once, Pending
 from shared.infra.db.database import Database
 from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
@@ -29,10 +29,6 @@ with gone as (
 _headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
-class AnswerTooLarge(Exception):
-    """An answer of this size cannot be kept for a repeated request; make it smaller, or let the route refuse the key."""
-
-
 async def claim(unit: UnitOfWork, wanted: Once) -> None:
     """The transaction's first statement. Raises AlreadyDone, InFlight or KeyReused; else the key is this transaction's."""
     row = await unit.fetchrow(_CLAIM, _lock(wanted), wanted.scope, wanted.key)
@@ -51,7 +47,7 @@ def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
     else:
         rendered = wanted.render(result)
         if len(rendered.body) > MAX_BODY:
-            raise AnswerTooLarge(f"{wanted.scope}: an answer of {len(rendered.body)} bytes cannot be kept, {MAX_BODY} is the limit")
+            raise AnswerTooLarge(f"an answer of {len(rendered.body)} bytes cannot be kept", limit=MAX_BODY)
         answer = (rendered.status, rendered.body, msgspec.json.encode(rendered.headers).decode(), None)
     unit.append(_STORE, wanted.scope, wanted.key, wanted.fingerprint, *answer, wanted.keep_days)
 

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from shared.domain.errors import Declined
-from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once, Pending, once
+from shared.domain.once import AlreadyDone, Answer, AnswerTooLarge, InFlight, KeyReused, Once, Pending, once
 from shared.infra.db import once as idempotency
-from shared.infra.db.once import AnswerTooLarge, purge
+from shared.infra.db.once import purge
 from tests.chassis.db.till import ERRAND, Errand, Result, move
 
 
