@@ -48,7 +48,7 @@ def describe(mounted: Sequence[Mounted], public_url: str, contact: str) -> bytes
             "contact": {"name": "The operators of this server", "url": public_url, "email": contact},
             "license": {"name": "Proprietary", "url": public_url},
         },
-        "servers": [{"url": public_url.rstrip("/")}],
+        "servers": [{"url": public_url.rstrip("/"), "x-internal": False}],
         "tags": [{"name": tag, "description": f"Operations of {tag}"} for tag in sorted({tag for each in mounted for tag in each.tags})],
         "paths": paths,
         "components": {
@@ -67,7 +67,12 @@ _INTRODUCTION: Final = (
 )
 
 _SECURITY_SCHEMES: Final = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token from logging in"},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token from logging in: ES256 alone, issuer, audience and type are checked (RFC8725)",
+    },
     "cartToken": {"type": "apiKey", "in": "header", "name": CART_TOKEN, "description": "The token of a guest's cart"},
 }
 
@@ -80,7 +85,11 @@ _HEADERS: Final = {
     "ETag": _header("The version of what was read or written", '"3"'),
     "Location": _header("Where the result is found", "/v1/products/prd_0199f3a27c5e7d10b4c8a1f2e3d4c5b6"),
     "Link": _header("The next page, as rel=next", '</v1/products?limit=20&cursor=WzE3XQ.c2ln>; rel="next"'),
-    "Retry-After": {"description": "Seconds to wait before the next try", "schema": {"type": "integer", "minimum": 0}, "example": 1},
+    "Retry-After": {
+        "description": "Seconds to wait before the next try",
+        "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 86400},
+        "example": 1,
+    },
     "Trace-Id": _header("The id to quote when asking about this request", "0af7651916cd43dd8448eb211c80319c"),
     "Api-Version": _header("The version of the API that answered", versioning.CURRENT),
     "Idempotent-Replayed": {

@@ -89,6 +89,8 @@ def _ecma(node: Any) -> Any:
         written["pattern"] = ecma_pattern(pattern)
     elif "maxLength" in written and "enum" not in written:
         written["pattern"] = NO_NUL
+    if written.get("type") == "integer":
+        written["format"] = "int64"
     if isinstance(reference := written.get("$ref"), str):
         written["$ref"] = _tidy(reference)
     if "enum" in written and "type" not in written and all(isinstance(value, str) for value in written["enum"]):
