@@ -18,11 +18,13 @@ SETTINGS: Final = {
     "statement_timeout": "10s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "10s",
+    "client_connection_check_interval": "1s",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "timezone": "UTC",
 }
-"""Set on the runtime roles, never by a session. The timeouts fence a frozen process; generic plans keep the hot statements'
+"""Set on the runtime roles, never by a session. The timeouts fence a frozen process, and the
+check ends the statement of a dead one, which may hold locks while it waits for another; generic plans keep the hot statements'
 plans: with array parameters Postgres would plan each execution anew."""
 
 MEANWHILE: Final = frozenset({"XX000", "42710", "23505", "40P01"})
