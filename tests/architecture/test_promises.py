@@ -34,7 +34,7 @@ def _mounted() -> Iterator[tuple[Operation, str, Rule]]:
                 yield operation, route.path, handler.opt[OPT_RULE]
 
 
-MOUNTED: Final = list(_mounted())
+MOUNTED: Final = sorted(_mounted(), key=lambda mounted: mounted[0].id)
 EVERY: Final = {operation.id: operation for operation, _, _ in MOUNTED}
 
 
