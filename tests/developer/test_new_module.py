@@ -15,7 +15,7 @@ from tests.developer.conftest import PROGRAMS, Execute
 from tests.support.run import Run
 
 MOST_LINES: Final = 300
-ABOUT_MODULES: Final = [f"tests/architecture/test_{what}.py" for what in ("cards", "containers", "events")]
+ABOUT_MODULES: Final = [f"tests/architecture/test_{what}.py" for what in ("cards", "containers", "events", "promises")]
 
 pytestmark = pytest.mark.slow
 
