@@ -90,17 +90,25 @@ class Child:
             time.sleep(0.02)
 
     def wait_until_done(self) -> None:
-        if self._process.wait(120) != 0:
-            raise self._failure(f"exited with {self._process.returncode}")
+        try:
+            status = self._process.wait(120)
+        except BaseException:
+            self.stop()
+            raise
+        if status != 0:
+            raise self._failure(f"exited with {status}")
 
     def stop(self, *signals: signal.Signals) -> None:
-        """Ask with each signal in turn and wait up to 10 s for it to work; the last resort is SIGKILL."""
-        for number in (*signals, signal.SIGKILL):
+        """Ask with each signal in turn and wait up to 10 s for it to work; the last resort is SIGKILL, also for its children."""
+        for number in signals:
             if self._process.poll() is not None:
                 return
             self._process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)  # it leads a group of its own
+            self._process.wait()
 
     def _failure(self, what: str) -> ServerFailed:
         with self.log.open("rb") as log:

