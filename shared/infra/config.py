@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +14,7 @@ from shared.infra.secrets import Secret
 
 PREFIX = "TENON_"
 MIGRATION_URL = "TENON_MIGRATION_URL"
+GENERATE = 'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(48))"`'
 EXIT_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h: what a process that refuses its settings ends with."""
 
@@ -117,8 +118,12 @@ def load(environ: Mapping[str, str]) -> Settings:
             if text is not None:
                 values[field.name] = _parse(text, field.type)
             elif field.required:
-                faults.append(f"{variable(field.name)} is not set: {_description(field.type)}")
-        except (msgspec.ValidationError, ValueError, OSError) as error:
+                faults.append(f"{variable(field.name)} is not set: {_description(field.type)}{_suggestion(field.type)}")
+        except msgspec.ValidationError:
+            faults.append(f"{variable(field.name)}: give it {allowed(field.type)}")
+        except OSError as error:
+            faults.append(f"{variable(field.name)}_FILE: {error.filename} cannot be read: {error.strerror}")
+        except ValueError as error:
             faults.append(f"{variable(field.name)}: {error}")
     faults += _contradictions(values, environ)
     if faults:
@@ -139,8 +144,8 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     faults = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            faults.append(f"{name} is not a setting: " + (f"did you mean {near[0]}?" if near else "remove it"))
+            near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
+            faults.append(f"{name} is not a setting: " + (f"did you mean {PREFIX}{near[0]}?" if near else "remove it"))
     return faults
 
 
@@ -166,10 +171,10 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
         for field, schemes in SCHEMES.items()
         if field in values and (values[field] or field not in MAY_BE_EMPTY) and urlsplit(values[field]).scheme not in schemes
     ]
-    if values.get("environment", "production") != "production":
+    if values.get("environment") != "production" and variable("environment") in environ:
         return faults
     faults += [
-        f'{variable(field)} {weakness}: generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(48))"`'
+        f"{variable(field)} {weakness}: {GENERATE}"
         for field in ("secret", "db_secret")
         if field in values and (weakness := values[field].weakness())
     ]
@@ -186,6 +191,26 @@ def _bare(annotation: Any) -> Any:
 
 def _is_secret(annotation: Any) -> bool:
     return _bare(annotation) is Secret
+
+
+def allowed(annotation: Any) -> str:
+    """What a setting's value may be: `a whole number from 1 to 65535`, `one of json, console`."""
+    if _is_secret(annotation):
+        return "a secret"
+    bare = _bare(annotation)
+    if get_origin(bare) is Literal:
+        return f"one of {', '.join(get_args(bare))}"
+    bounds = {name: bound for meta in annotation.__metadata__ for name in ("ge", "le") if (bound := getattr(meta, name, None)) is not None}
+    if bare in (int, float):
+        return f"a {'whole ' if bare is int else ''}number from {bounds['ge']} to {bounds['le']}"
+    return "a list" if get_origin(bare) is tuple else "text"
+
+
+def _suggestion(annotation: Any) -> str:
+    if _is_secret(annotation):
+        return f" {GENERATE[0].upper()}{GENERATE[1:]}"
+    examples = next((meta.examples for meta in annotation.__metadata__ if isinstance(meta, Meta) and meta.examples), None)
+    return f" Such as {examples[0]}" if examples else ""
 
 
 def _description(annotation: Any) -> str:

@@ -1,18 +1,21 @@
 """The settings described from their own definition: `.env.example` and `docs/configuration.md`."""
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
-from shared.infra.config import MIGRATION_URL, Settings, variable
-from shared.infra.secrets import Secret
+from shared.infra.config import MIGRATION_URL, Settings, allowed, variable
 
 
 def env_example() -> str:
     """The text of `.env.example`: every variable with its description, defaults commented out."""
-    lines = ["# Every setting of Tenon. Written by `make docs` from shared/infra/config.py.", ""]
+    lines = [
+        "# Every setting of Tenon. Written by `make docs` from shared/infra/config.py.",
+        "# Tenon reads variables and no file: hand a copy of this one to what starts it, such as systemd's EnvironmentFile=.",
+        "",
+    ]
     for field in msgspec.structs.fields(Settings):
         name = variable(field.name)
         setting = f"{name}={_example(field)}" if field.required else f"# {name}={_default(field)}"
@@ -22,7 +25,7 @@ def env_example() -> str:
 
 def markdown() -> str:
     """The text of `docs/configuration.md`: one row per variable."""
-    rows = [_row(variable(f.name), _kind(f), _default(f), _meta(f).description or "") for f in msgspec.structs.fields(Settings)]
+    rows = [_row(variable(f.name), allowed(f.type), _default(f), _meta(f).description or "") for f in msgspec.structs.fields(Settings)]
     return "\n".join(
         [
             "# Settings",
@@ -57,14 +60,3 @@ def _default(field: FieldInfo) -> str:
     if field.required:
         return "required"
     return ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
-
-
-def _kind(field: FieldInfo) -> str:
-    bare, meta = field.type.__origin__, _meta(field)
-    if bare is Secret:
-        return "secret"
-    if get_origin(bare) is Literal:
-        return ", ".join(get_args(bare))
-    if bare is int:
-        return f"{meta.ge} to {meta.le}"
-    return "list" if get_origin(bare) is tuple else "text"

@@ -37,6 +37,25 @@ def test_every_fault_is_named_at_once_with_its_variable() -> None:
         assert name in told
 
 
+def test_each_fault_says_what_mends_it() -> None:
+    told = faults({"TENON_PORT": "eighty", "TENON_LOG_FORMAT": "xml", "TENON_TRACE_RATIO": "2", "TENON_SECRET_FILE": "/nowhere/secret"})
+    assert "TENON_PORT: give it a whole number from 1 to 65535" in told
+    assert "TENON_LOG_FORMAT: give it one of json, console" in told
+    assert "TENON_TRACE_RATIO: give it a number from 0 to 1" in told
+    assert "TENON_SECRET_FILE: /nowhere/secret cannot be read: No such file or directory" in told
+    assert "TENON_DATABASE_URL is not set" in told
+    assert "Such as postgresql://127.0.0.1:5432/tenon" in told
+    assert "Generate one with `python3 -c" in told
+
+
+def test_a_name_that_resembles_none_is_to_be_removed() -> None:
+    assert "TENON_FOO is not a setting: remove it" in faults({**GOOD, "TENON_FOO": "x"})
+
+
+def test_a_misspelt_environment_is_not_held_to_the_rules_of_production() -> None:
+    assert faults({**GOOD, "TENON_ENVIRONMENT": "prod", "TENON_PUBLIC_URL": "http://x"}).count("TENON_") == 1
+
+
 def test_an_unknown_name_gets_a_did_you_mean() -> None:
     assert "TENON_DATABSE_URL is not a setting: did you mean TENON_DATABASE_URL?" in faults({**GOOD, "TENON_DATABSE_URL": "x"})
 
