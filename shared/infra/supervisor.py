@@ -13,6 +13,7 @@ import structlog
 from shared.domain.context import SYSTEM, Context, begin
 from shared.domain.errors import Unavailable
 from shared.infra.db.connections import background
+from shared.infra.db.errors import refusal
 
 log = structlog.get_logger(__name__)
 
@@ -62,13 +63,14 @@ class Supervisor:
                 if stop.is_set():
                     return
                 raise RuntimeError("the loop ended by itself")
-            except Unavailable as error:
-                log.warning("loop_waits", loop=loop.name, reason=str(error))
-                loop.last_error = str(error)
             except Exception as error:
-                log.exception("loop_crashed", loop=loop.name, crashes=loop.crashes + 1)
-                loop.last_error = repr(error)
-                loop.crashes += 1
+                if reason := error if isinstance(error, Unavailable) else refusal(error):
+                    log.warning("loop_waits", loop=loop.name, reason=str(reason))
+                    loop.last_error = str(reason)
+                else:
+                    log.exception("loop_crashed", loop=loop.name, crashes=loop.crashes + 1)
+                    loop.last_error = repr(error)
+                    loop.crashes += 1
             pause = FIRST_PAUSE_S if monotonic() - started > CALM_AFTER_S else min(2 * pause, LONGEST_PAUSE_S)
             await idle(stop, None, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from asyncpg import AdminShutdownError
 from structlog.testing import capture_logs
 
 from shared.domain.errors import Busy
@@ -40,7 +41,8 @@ async def test_a_crash_is_logged_counted_and_followed_by_a_restart_while_other_l
     assert [(entry["event"], entry["loop"], entry["crashes"]) for entry in logs] == [("loop_crashed", "crashing", n) for n in (1, 2, 3)]
 
 
-async def test_a_loop_that_only_has_to_wait_is_no_crash():
+@pytest.mark.parametrize("reason", [Busy("no connection is free"), ConnectionRefusedError("nobody listens"), AdminShutdownError("bye")])
+async def test_a_loop_that_only_has_to_wait_is_no_crash(reason: Exception):
     stop = asyncio.Event()
     waited = False
 
@@ -48,7 +50,7 @@ async def test_a_loop_that_only_has_to_wait_is_no_crash():
         nonlocal waited
         if not waited:
             waited = True
-            raise Busy("no connection is free")
+            raise reason
         stop.set()
 
     loop = Loop("waiting", waiting)
