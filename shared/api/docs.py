@@ -14,6 +14,7 @@ from shared.api.headers import value
 from shared.api.wire import JSON, Outgoing
 
 _BUNDLE: Final = Path(__file__).parent / "scalar" / "standalone.js"
+_WELCOME: Final = b'{"name":"Tenon","docs":"/docs","openapi":"/openapi.json"}'
 _START: Final = """
 Scalar.createApiReference('#reference', {
   url: '/openapi.json', withDefaultFonts: false, hideClientButton: true, telemetry: false, showDeveloperTools: 'never',
@@ -23,7 +24,7 @@ Scalar.createApiReference('#reference', {
 
 
 def documentation_routes(document: bytes) -> list[HTTPRouteHandler]:
-    """`GET /openapi.json`, `GET /docs` and the script that the page runs."""
+    """`GET /openapi.json`, `GET /docs`, the script that the page runs, and the way there from `/`."""
     script = _BUNDLE.read_bytes()
     script_path = f"/docs/scalar-{sha256(script).hexdigest()[:12]}.js"
     tag = f'"{sha256(document).hexdigest()[:16]}"'
@@ -50,7 +51,11 @@ def documentation_routes(document: bytes) -> list[HTTPRouteHandler]:
         forever = (b"cache-control", b"public, max-age=31536000, immutable")
         return Outgoing(200, [(b"content-type", b"text/javascript; charset=utf-8"), forever], script)
 
-    return [openapi, docs, bundle]
+    @HTTPRouteHandler("/", http_method=["GET", "HEAD"], status_code=302)
+    async def home() -> ASGIApp:
+        return Outgoing(302, [(b"location", b"/docs"), (b"cache-control", b"no-cache"), JSON], _WELCOME)
+
+    return [openapi, docs, bundle, home]
 
 
 def _policy(nonce: str) -> bytes:

@@ -118,3 +118,10 @@ async def test_the_document_is_whole_and_every_problem_it_names_has_a_page(clien
     assert len(codes) > 20
     for code in codes:
         assert (await client.get(f"/problems/{code}")).status_code == 200, code
+
+
+async def test_the_root_leads_to_the_documentation(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+    for path in (answer.headers["location"], answer.json()["openapi"]):
+        assert (await client.get(path)).status_code == 200
