@@ -20,11 +20,12 @@ _SECRET_NAME = re.compile(
 )
 _QUIET: Final = {
     "uvicorn.access": logging.CRITICAL,
+    "uvicorn.error": logging.WARNING,
     "sqlalchemy.engine": logging.WARNING,
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
 }
-"""Libraries that say per request or statement what our own line says better."""
+"""Libraries that say per process, request or statement what our own line says better."""
 
 
 def configure_logging(format: Literal["json", "console"], level: str, stream: TextIO | None = None) -> None:
@@ -33,11 +34,11 @@ def configure_logging(format: Literal["json", "console"], level: str, stream: Te
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso") if format == "json" else structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         add_trace,
         redact,
     ]
-    render = _renderers(format)
+    render = _renderers(format, colors=to.isatty())
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -68,6 +69,13 @@ def add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def trace_last(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """People read the rest first."""
+    if "trace_id" in event:
+        event["trace_id"] = event.pop("trace_id")
+    return event
+
+
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """By name, at any depth, so that a careless `log.info(..., headers=headers)` gives nothing away."""
     for name, value in event.items():
@@ -91,9 +99,10 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _renderers(format: Literal["json", "console"]) -> list[Processor]:
+def _renderers(format: Literal["json", "console"], *, colors: bool) -> list[Processor]:
     if format == "console":
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        traceback = structlog.dev.plain_traceback
+        return [trace_last, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False, exception_formatter=traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
 
 

@@ -88,6 +88,7 @@ def test_a_value_that_json_does_not_know_is_shown_as_python_shows_it(stream: io.
 def test_lines_below_the_level_and_those_we_write_better_are_left_out(stream: io.StringIO) -> None:
     structlog.get_logger().debug("quiet")
     logging.getLogger("uvicorn.access").info("GET / 200")
+    logging.getLogger("uvicorn.error").info("Waiting for application startup.")
     logging.getLogger("sqlalchemy.engine").info("select 1")
     assert written(stream) == []
 
@@ -98,12 +99,12 @@ def test_the_console_is_for_people() -> None:
     handlers, level = root.handlers[:], root.level
     try:
         configure_logging("console", "debug", console)
-        structlog.get_logger().info("hello", n=1)
+        structlog.get_logger().info("hello", trace_id="4bf92f", n=1)
     finally:
         structlog.configure(**before)
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(False)
-    assert "hello" in console.getvalue()
+    assert console.getvalue().endswith(" [info     ] hello n=1 trace_id=4bf92f\n"), "no colours where no terminal is, and the trace last"
     with pytest.raises(json.JSONDecodeError):
         json.loads(console.getvalue())
