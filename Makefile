@@ -10,11 +10,12 @@ WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+WHICH_PYTHON := import sys; print(sys.base_prefix, sys.version)
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^##: / {sub("##: ", "\n"); print} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ##: Use it
 
@@ -31,7 +32,7 @@ migrate: $(READY) ## Bring the database of TENON_MIGRATION_URL up to date
 	@exec $(BIN)/tenon db migrate
 
 .PHONY: seed
-seed: $(READY) ## Put the demo data into the database of TENON_DATABASE_URL, once
+seed: $(READY) ## Put the demo data into the database of TENON_MIGRATION_URL, once
 	@exec $(BIN)/tenon seed
 
 .PHONY: doctor
@@ -100,9 +101,9 @@ clean: ## Remove the development servers' data; the next run begins anew
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tenon needs Python 3.11 or newer: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once and after changes of the lock …"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+	@echo "Setting up .venv, once and after changes of the lock: about a minute …"
+	@[ "$$($(BIN)/python -c '$(WHICH_PYTHON)' 2>&1)" = "$$($(PYTHON) -c '$(WHICH_PYTHON)')" ] || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat --editable .
 	@touch $@

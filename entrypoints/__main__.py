@@ -1,5 +1,14 @@
-"""`python -m entrypoints` is `tenon`."""
+"""`tenon`, and `python -m entrypoints`."""
 
-from entrypoints.cli import main
+import signal
 
-main()
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next line takes a second, in which Ctrl-C just ends the process
+    from entrypoints import cli  # noqa: PLC0415 - not before the line above
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

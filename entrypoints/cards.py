@@ -40,9 +40,13 @@ def card(module: str, docstring: str) -> Card:
     return Card(module, purpose, owns.rstrip("."), *(_items(text) for text in lists))
 
 
+def names(root: Path = ROOT) -> list[str]:
+    """Of all modules."""
+    return [file.parent.name for file in _files(root)]
+
+
 def cards(root: Path = ROOT) -> list[Card]:
-    found = sorted((root / "modules").glob("*/__init__.py"))
-    return [card(file.parent.name, ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "") for file in found]
+    return [card(file.parent.name, ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "") for file in _files(root)]
 
 
 def module_map(all_cards: list[Card]) -> str:
@@ -59,6 +63,10 @@ def with_map(readme: str, all_cards: list[Card]) -> str:
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + module_map(all_cards) + after
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted((root / "modules").glob("*/__init__.py"))
 
 
 def _items(text: str) -> tuple[str, ...]:

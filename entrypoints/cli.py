@@ -1,18 +1,20 @@
 """The command line: `tenon --help`."""
 
 import asyncio
+import shutil
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import asyncpg
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
+import structlog
 
-from entrypoints import demo, dev, docs, schemas, seed
-from entrypoints.cards import cards
+from entrypoints import columns, demo, dev, docs, schemas, seed
+from entrypoints.cards import cards, names
 from entrypoints.container import Root, compose
 from entrypoints.doctor.command import doctor
 from entrypoints.home import DEFAULT, Home
@@ -23,15 +25,24 @@ from entrypoints.serving import listening, serve_on
 from entrypoints.tables import COMMANDS
 from entrypoints.worker import work
 from shared.infra import config, config_reference
+from shared.infra.db.migrate import MigrationFailed
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 PORT = click.option("--port", type=click.IntRange(1, 65535), help="Instead of the setting's.")
 HOME = click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT, help="Where `make run` keeps its data.")
+MODULES = names()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def tenon(context: click.Context) -> None:
-    """Tenon, a commerce backend. Settings come from TENON_* variables; beside `make run`, from the system that it serves."""
+    """Tenon, a commerce backend.
+
+    Settings come from TENON_* variables, and where none names a database, from the system that `make run` serves here.
+    """
     context.obj = root
 
 
@@ -45,9 +56,31 @@ def root() -> Root:
     return compose(config.load(environment()))
 
 
-def owners_root() -> Root:
-    """For the commands that the owner's URL is for. All others refuse to know it in production."""
-    return compose(config.load({name: value for name, value in environment().items() if name != config.MIGRATION_URL}))
+def owned() -> tuple[Root, str]:
+    """The system, and the URL of the role that owns its database; raises ConfigurationError with the faults of both."""
+    environ = dict(environment())
+    faults: list[str] = []
+    url, composed = "", None
+    try:
+        url = config.migration_url(environ)
+    except config.ConfigurationError as error:
+        faults += error.faults
+    environ.pop(config.MIGRATION_URL, None)  # what serves must not know it, and is checked for that
+    try:
+        composed = compose(config.load(environ))
+    except config.ConfigurationError as error:
+        faults += error.faults
+    if composed is None or faults:
+        raise config.ConfigurationError(faults)
+    return composed, url
+
+
+def done_by_owner(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work` on the database; what stands in its way is told without a stack."""
+    try:
+        return asyncio.run(work)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationFailed) as error:
+        raise click.ClickException(f"the database of {config.MIGRATION_URL}: {str(error) or type(error).__name__}") from None
 
 
 @tenon.command()
@@ -55,14 +88,18 @@ def owners_root() -> Root:
 @click.option("--with-worker", is_flag=True, help="Run the worker's loops in this process, too.")
 def serve(port: int | None, with_worker: bool) -> None:
     """Serve the API."""
-    settings = config.load(environment())
+    settings = root().settings()
     with listening(settings.host, port or settings.port) as listener:
-        serve_on(listener, settings, with_worker=with_worker)
+        address = f"{settings.host}:{port or settings.port}"
+        serve_on(listener, settings, with_worker=with_worker, serving=lambda: log.info("serving", address=address))
 
 
 @tenon.command()
 def worker() -> None:
-    """Deliver events, do tasks, go on with sagas. Any number of them may run."""
+    """Deliver events, do tasks, go on with sagas.
+
+    Any number of workers may run; they share what there is to do.
+    """
     asyncio.run(work(root()))
 
 
@@ -71,22 +108,25 @@ def worker() -> None:
 @HOME
 @click.option("--with-parent", is_flag=True, help="End when the process that started this one ends.")
 def develop(port: int, home: Path, with_parent: bool) -> None:
-    """Serve everything on this machine, with servers and demo data of its own."""
+    """Serve everything here, with own servers and demo data."""
     dev.develop(Home(home), port, config.process_environment(), with_parent=with_parent)
 
 
 @tenon.command("demo")
 @HOME
 def play(home: Path) -> None:
-    """Buy something over HTTP and tell the story, on the running system or on one of its own."""
+    """Buy something over HTTP, and tell the story.
+
+    On the system that `make run` serves here, or else on one that is there for the time of the story.
+    """
     sys.exit(demo.main(Home(home)))
 
 
 @tenon.command("seed")
 def put_demo_data() -> None:
     """Put the demo data into the database, once."""
-    composed = owners_root()
-    done = asyncio.run(seed.once(_owner_url(), composed))
+    composed, url = owned()
+    done = done_by_owner(seed.once(url, composed))
     click.echo("The demo data is there." if done else "It was there before.")
 
 
@@ -97,37 +137,38 @@ def db() -> None:
 
 @db.command()
 def migrate() -> None:
-    """Bring every module's schema up to date. Safe to repeat, and to run several times at once."""
-    composed = owners_root()
-    applied = asyncio.run(schemas.migrate(_owner_url(), composed.settings(), composed.modules()))
+    """Bring every module's schema up to date.
+
+    Safe to repeat, and to run several times at once.
+    """
+    composed, url = owned()
+    applied = done_by_owner(schemas.migrate(url, composed.settings(), composed.modules()))
     click.echo("\n".join(f"applied {migration}" for migration in applied) or "Nothing to do.")
 
 
 @db.command()
 def status() -> None:
-    """The migrations that each module's schema lacks; exits 1 when there are any."""
-    lacking = asyncio.run(schemas.pending(_owner_url(), owners_root().modules()))
-    table = Table("module", "lacks")
-    for module, revisions in lacking.items():
-        table.add_row(module, ", ".join(revisions) or "nothing")
-    Console().print(table)
+    """The migrations that are lacking; exits 1 when there are any."""
+    lacking = done_by_owner(schemas.pending(config.migration_url(environment()), MODULES))
+    columns.show(("module", "lacks"), [(module, ", ".join(each) or "nothing") for module, each in lacking.items()], none="No modules.")
     sys.exit(any(lacking.values()))
 
 
 @db.command()
-@click.argument("module")
+@click.argument("module", type=click.Choice(MODULES), metavar="MODULE")
 @click.option("--to", default="base", show_default=True, help="The last migration that stays.")
 @click.confirmation_option(prompt="This destroys the data of the migrations that are undone. Go on?")
 def down(module: str, to: str) -> None:
-    """Undo the migrations of MODULE, with the data that they hold."""
-    asyncio.run(schemas.downgrade(_owner_url(), module, to))
+    """Undo a module's migrations, with the data that they hold."""
+    done_by_owner(schemas.downgrade(config.migration_url(environment()), module, to))
+    click.echo(f"{module} is back at {to}.")
 
 
 @db.command()
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True)
 def sql(into: Path) -> None:
-    """Write the SQL of the migrations, a file for each module, without a database."""
-    schemas.write_sql(into, [card.module for card in cards()])
+    """Write the SQL of the migrations, a file for each module."""
+    schemas.write_sql(into, MODULES)
 
 
 @tenon.command()
@@ -138,9 +179,9 @@ def openapi() -> None:
 
 @tenon.command("docs")
 def write_docs() -> None:
-    """Write what is generated: the module map, the settings' reference, `.env.example`, the catalogue of events."""
-    for path in docs.write():
-        click.echo(f"wrote {path}")
+    """Write what is generated: reference, catalogue, module map."""
+    written = docs.write()
+    click.echo("\n".join(f"wrote {path}" for path in written) or "Everything was up to date.")
 
 
 @tenon.group("config")
@@ -162,12 +203,15 @@ def example() -> None:
 
 @tenon.command()
 def modules() -> None:
-    """The modules: what each is for, what it owns, says, hears and calls."""
-    table = Table("module", "what it is", "publishes", "listens to", "calls", show_lines=True)
+    """What each module is for, owns, says, hears and calls."""
+    width = min(shutil.get_terminal_size().columns, 120)
     for card in cards():
-        lists = ("\n".join(items) for items in (card.publishes, card.listens, card.calls))
-        table.add_row(card.module, card.purpose, *lists)
-    Console().print(table)
+        click.secho(card.module, bold=True)
+        click.echo(click.wrap_text(card.purpose, width, initial_indent="  ", subsequent_indent="  "))
+        lists = {"owns": [card.owns], "publishes": card.publishes, "listens to": card.listens, "calls": card.calls}
+        for what, items in lists.items():
+            click.echo(click.wrap_text(", ".join(items) or "nothing", width, initial_indent=f"    {what:<12}", subsequent_indent=" " * 16))
+        click.echo()
 
 
 tenon.add_command(events)
@@ -179,14 +223,12 @@ for command in COMMANDS:
     tenon.add_command(command)
 
 
-def _owner_url() -> str:
-    environ: Mapping[str, Any] = environment()
-    return config.migration_url(environ)
-
-
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         tenon(prog_name="tenon")
     except config.ConfigurationError as error:
-        click.echo("Tenon cannot start:\n" + "\n".join(f"  - {fault}" for fault in error.faults), err=True)
+        click.echo("The settings need mending:\n" + "\n".join(f"  - {fault}" for fault in error.faults), err=True)
+        if not any(name.startswith(config.PREFIX) for name in config.process_environment()):
+            click.echo("Or let `make run` serve a system here, whose settings every command then takes.", err=True)
         sys.exit(config.EXIT_CONFIGURATION)

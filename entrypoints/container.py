@@ -30,9 +30,10 @@ class Root(containers.DeclarativeContainer):
 
 
 def compose(settings: Settings) -> Root:
-    """The whole of Tenon, wired and not yet started."""
+    """The whole of Tenon, wired and not yet started; raises ConfigurationError for a module that there is not."""
     root = Root(settings=settings)
     root.check_dependencies()
+    hosted(root)
     return root
 
 

@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import re
 import secrets
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -18,14 +16,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from entrypoints import seed
+from entrypoints.children import Scratch, free_port
 from entrypoints.home import Home
 from entrypoints.shopper import Disappointed, Shopper
 
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.05
 BUYERS: Final = 10
+ENOUGH: Final = 10
 ADDRESS: Final = {"name": "Ada Lovelace", "line1": "12 St James's Square", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"}
 PASSWORD: Final = "seven oak planks in the rain"  # noqa: S105 - of an account that the demo makes up
 
@@ -44,7 +45,7 @@ def main(home: Home) -> int:
     try:
         asyncio.run(play(say, home))
     except (Disappointed, httpx.HTTPError, TimeoutError) as failure:
-        say.print(f"\n[red]The story broke:[/red] {failure}")
+        say.print(f"\n[red]The story broke:[/red] {escape(str(failure) or type(failure).__name__)}")
         return 1
     say.print("\n[green]Every step did what it says.[/green]")
     return 0
@@ -54,11 +55,11 @@ async def play(say: Console, home: Home) -> None:
     async with stage(home) as here, httpx.AsyncClient(base_url=here.url, timeout=30) as client:
         say.print(f"[bold]Tenon on {here.url}[/bold]")
         guest = Shopper(client, say)
+        staff = await open_shop(say, guest)
         customer = await sign_up(say, guest, here)
-        order = await buy(say, customer, here)
-        staff = await admin(say, guest)
+        bought = await buy(say, customer, here)
         await decline(say, customer, staff)
-        await repeat(say, customer, order)
+        await repeat(say, customer, bought)
         await race(say, guest, staff)
 
 
@@ -68,21 +69,33 @@ async def stage(home: Home) -> AsyncIterator[Stage]:
     if (environment := home.running()) is not None:
         yield stage_of(environment)
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="tenon-demo-") as folder:
-        Path(folder).chmod(0o711)  # noqa: ASYNC240 - Postgres may have to run as another account
-        command = [str(Path(sys.executable).with_name("tenon")), "dev", "--with-parent", "--home", folder, "--port", str(port)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:  # noqa: ASYNC220 - our own command
+    scratch = Scratch(None)
+    own, log = Home(scratch.path / "home"), scratch.path / "log"
+    scratch.path.chmod(0o711)  # Postgres may have to run as another account
+    command = [sys.executable, "-m", "entrypoints", "dev", "--with-parent", "--home", str(own.path), "--port", str(free_port())]
+    try:
+        with log.open("wb") as sink, subprocess.Popen(command, stdout=sink, stderr=sink) as server:  # noqa: ASYNC220 - our own command
             try:
-                await until(lambda: ended(server) or Home(Path(folder)).running(), "the server did not start")
-                here = stage_of(Home(Path(folder)).running() or {})
-                async with httpx.AsyncClient(base_url=here.url) as client:
-                    await until(lambda: ready(client), "the server is not ready")
-                yield here
+                await until(lambda: ended(server, log) or own.running(), "the server did not start")
+                yield stage_of(own.running() or {})
             finally:
                 server.terminate()
+    finally:
+        scratch.remove()
+
+
+async def open_shop(say: Console, guest: Shopper) -> Shopper:
+    say.print("\n[bold]The shop's admin logs in, and sees to it that there is something to sell[/bold]")
+    who = next(login for login in seed.LOGINS if login.role == "admin")
+    answer = await guest.call("logs in", "POST", "/v1/auth/login", {"email": who.email, "password": who.password}, expect=200)
+    staff = guest.holding(authorization=f"Bearer {answer.json()['access_token']}")
+    for product in await shelf(staff):
+        sku = product["variants"][0]["sku"]
+        if (lacking := ENOUGH - await available(staff, sku)) > 0:
+            movement = {"kind": "received", "sku": sku, "quantity": lacking, "reason": "for the next customers"}
+            key = secrets.token_hex(8)
+            await staff.call("receives some more", "POST", "/v1/stock_movements", movement, expect=201, idempotency_key=key)
+    return staff
 
 
 async def sign_up(say: Console, guest: Shopper, here: Stage) -> Shopper:
@@ -102,11 +115,13 @@ async def sign_up(say: Console, guest: Shopper, here: Stage) -> Shopper:
 
 async def buy(say: Console, customer: Shopper, here: Stage) -> dict[str, Any]:
     say.print("\n[bold]She browses, fills a cart and completes it[/bold]")
-    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][0]
+    product, _ = await shelf(customer)
     await customer.read("searches", f"/v1/products/search?q={product['title'].split()[0]}")
     cart = await fill_cart(customer, product["variants"][0]["id"], quantity=2)
     order = await complete(customer, cart, "pm_card_ok", "completes it")
+    order = await customer.read("follows the order", f"/v1/orders/{order['id']}")
     while order["payment_status"] != "paid":
+        await asyncio.sleep(POLL_S)
         order = await customer.read("follows the order", f"/v1/orders/{order['id']}")
     timeline = await customer.read("reads its timeline", f"/v1/orders/{order['id']}/timeline")
     say.print(f"       order {order['number']}: {', '.join(entry['kind'] for entry in timeline['entries'])}")
@@ -115,17 +130,9 @@ async def buy(say: Console, customer: Shopper, here: Stage) -> dict[str, Any]:
     return {"order": order, "cart": cart}
 
 
-async def admin(say: Console, guest: Shopper) -> Shopper:
-    say.print("\n[bold]The shop's admin logs in, to look behind the counter[/bold]")
-    who = next(login for login in seed.LOGINS if login.role == "admin")
-    body = {"email": who.email, "password": who.password}
-    answer = await guest.call("logs in", "POST", "/v1/auth/login", body, expect=200)
-    return guest.holding(authorization=f"Bearer {answer.json()['access_token']}")
-
-
 async def decline(say: Console, customer: Shopper, staff: Shopper) -> None:
     say.print("\n[bold]A card is declined: the stock comes back, the cart stays open, a second card succeeds[/bold]")
-    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][1]
+    _, product = await shelf(customer)
     variant = product["variants"][0]
     before = await available(staff, variant["sku"])
     cart = await fill_cart(customer, variant["id"], quantity=1)
@@ -140,7 +147,7 @@ async def decline(say: Console, customer: Shopper, staff: Shopper) -> None:
 
 async def repeat(say: Console, customer: Shopper, bought: dict[str, Any]) -> None:
     say.print("\n[bold]The same Idempotency-Key twice: one effect, the same answer[/bold]")
-    product = (await customer.read("browses", "/v1/products?limit=20"))["data"][0]
+    product, _ = await shelf(customer)
     cart = await fill_cart(customer, product["variants"][0]["id"], quantity=1)
     key = secrets.token_hex(8)
     first = await complete(customer, cart, "pm_card_ok", "completes a cart", key=key)
@@ -156,7 +163,8 @@ async def repeat(say: Console, customer: Shopper, bought: dict[str, Any]) -> Non
 
 async def race(say: Console, guest: Shopper, staff: Shopper) -> None:
     say.print(f"\n[bold]One in stock, {BUYERS} buyers at the same moment[/bold]")
-    variant = await last_one(staff)
+    product = await last_one(staff)
+    variant = product["variants"][0]["id"]
     carts = []
     for _ in range(BUYERS):
         made = (await guest.call("begins a cart", "POST", "/v1/carts", {"currency": "USD"}, expect=201, quiet=True)).json()
@@ -166,12 +174,13 @@ async def race(say: Console, guest: Shopper, staff: Shopper) -> None:
         tries = [group.create_task(attempt(buyer, cart)) for buyer, cart in carts]
     outcomes = sorted(task.result() for task in tries)
     say.print(f"       {outcomes.count(201)} order, {outcomes.count(409)} times not enough in stock")
+    await staff.call("takes it off the shelf", "POST", f"/v1/products/{product['id']}/archive", expect=200)
     if outcomes != [201] + [409] * (BUYERS - 1):
         raise Disappointed(f"one unit was sold to {outcomes.count(201)} buyers: {outcomes}")
 
 
-async def last_one(staff: Shopper) -> str:
-    """A new product of which there is a single piece; answers its variant."""
+async def last_one(staff: Shopper) -> dict[str, Any]:
+    """A new product of which there is a single piece."""
     sku = f"LAST-{secrets.token_hex(4).upper()}"
     price = {"list_price": {"amount": 4900, "currency": "USD"}}
     body = {"title": "The last oak stool", "slug": sku.lower(), "variants": [{"sku": sku, "prices": [price]}]}
@@ -179,7 +188,7 @@ async def last_one(staff: Shopper) -> str:
     await staff.call("publishes it", "POST", f"/v1/products/{product['id']}/publish", expect=200)
     movement = {"kind": "received", "sku": sku, "quantity": 1, "reason": "the last one"}
     await staff.call("receives one piece", "POST", "/v1/stock_movements", movement, expect=201, idempotency_key=sku)
-    return str(product["variants"][0]["id"])
+    return dict(product)
 
 
 async def fill_cart(
@@ -219,6 +228,16 @@ async def attempt(buyer: Shopper, cart: dict[str, Any]) -> int:
     return 201
 
 
+async def shelf(shopper: Shopper) -> list[dict[str, Any]]:
+    """The two products of the demo data that the story is about."""
+    wanted = [seed.slug(goods.title) for goods in seed.GOODS[:2]]
+    listed = (await shopper.read("browses", "/v1/products?sort=created_at&limit=20"))["data"]
+    found = {product["slug"]: product for product in listed}
+    if lacking := [name for name in wanted if name not in found]:
+        raise Disappointed(f"the demo data is not there: no {', '.join(lacking)} among the products")
+    return [found[name] for name in wanted]
+
+
 async def available(shopper: Shopper, sku: str) -> int:
     levels = await shopper.read("looks at the stock", f"/v1/stock_levels?sku={sku}")
     return sum(level["available"] for level in levels["data"])
@@ -256,17 +275,14 @@ async def until(condition: Callable[[], Any], otherwise: str) -> None:
 
 
 def stage_of(environment: dict[str, str]) -> Stage:
-    return Stage(environment["TENON_PUBLIC_URL"], Path(environment["TENON_MAIL_URL"].removeprefix("file://")))
+    outbox = Home.outbox(environment["TENON_MAIL_URL"])
+    if outbox is None:
+        raise Disappointed("the running system sends its mail to a server; the story reads it in a folder: leave TENON_MAIL_URL out")
+    return Stage(environment["TENON_PUBLIC_URL"], outbox)
 
 
-def ended(server: "subprocess.Popen[bytes]") -> bool:
+def ended(server: "subprocess.Popen[bytes]", log: Path) -> bool:
     """Raises Disappointed with the server's last words when it has ended."""
     if server.poll() is None:
         return False
-    raise Disappointed(f"the server ended: {server.stderr.read().decode()[-2000:] if server.stderr else ''}")
-
-
-async def ready(client: httpx.AsyncClient) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return (await client.get("/health/ready")).status_code == 200
-    return False
+    raise Disappointed(f"the server ended: {log.read_text(errors='replace')[-2000:]}")

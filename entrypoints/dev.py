@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -18,7 +19,7 @@ from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
 from entrypoints.home import Home, Secrets, Taken
 from entrypoints.schemas import migrate
 from entrypoints.serving import listening, serve_on
-from shared.infra.config import Settings, load
+from shared.infra.config import MIGRATION_URL, Settings, load
 
 DATABASE: Final = "TENON_DATABASE_URL"
 REDIS: Final = "TENON_REDIS_URL"
@@ -29,15 +30,19 @@ def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: b
     """Serve until a signal ends it; then everything that it started has ended."""
     if with_parent:
         end_with_parent()
-    signal.signal(signal.SIGTERM, _leave)  # so that an early one unwinds, too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed hangs up
+        signal.signal(number, _leave)  # so that an early one unwinds, too
     with listening(HOST, port) as listener, _locked(home), _servers(home, environ) as servers:
         environment = {**_defaults(home, home.secrets(), port), **servers, **_own(environ)}
         settings = load(environment)
         asyncio.run(_prepare(settings))
-        home.announce(environment)
-        _greet(settings, home)
+
+        def serving() -> None:
+            home.announce({MIGRATION_URL: settings.database_url, **environment})
+            _greet(settings, home)
+
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
-            serve_on(listener, settings, with_worker=True)
+            serve_on(listener, settings, with_worker=True, serving=serving)
 
 
 @contextlib.contextmanager
@@ -46,19 +51,24 @@ def _locked(home: Home) -> Iterator[None]:
         with home.locked():
             yield
     except Taken as taken:
-        raise click.ClickException(f"process {taken.pid} already serves {home.path}: stop it first") from None
+        there = (home.running() or {}).get("TENON_PUBLIC_URL", "it is just starting")
+        raise click.ClickException(f"process {taken.pid} already serves {home.path} ({there}): stop it first") from None
 
 
 @contextlib.contextmanager
 def _servers(home: Home, environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The addresses of the servers that the operator does not bring."""
     secrets = home.secrets()
+    own = [name for variable, name in ((DATABASE, "Postgres"), (REDIS, "Valkey")) if variable not in environ]
+    if own:
+        click.echo(f"Starting {' and '.join(own)} …", err=True)
     with contextlib.ExitStack() as stack:
         urls = {}
         if DATABASE not in environ:
             urls[DATABASE] = stack.enter_context(EmbeddedPostgres(home.path / "postgres", password=secrets.postgres)).url()
         if REDIS not in environ:
             urls[REDIS] = stack.enter_context(EmbeddedValkey(home.path / "valkey", password=secrets.valkey)).url()
+        stack.callback(_hear_no_more)
         yield urls
 
 
@@ -85,14 +95,17 @@ async def _prepare(settings: Settings) -> None:
 
 
 def _greet(settings: Settings, home: Home) -> None:
-    say = Console(stderr=True, highlight=False).print
-    say(f"\n[bold]Tenon[/bold] is on [cyan]{settings.public_url}[/cyan]   (Ctrl-C ends it; the data stays in {_short(home.path)})")
+    outbox = home.outbox(settings.mail_url)
+    say = Console(stderr=True, highlight=False, soft_wrap=True).print
+    say(f"\n[bold]Tenon[/bold] is on [cyan]{settings.public_url}[/cyan]")
     say(f"  API reference   {settings.public_url}/docs")
-    say(f"  Mail            {_short(Path(settings.mail_url.removeprefix('file://')))}")
+    say(f"  Mail            {_short(outbox) if outbox else urlsplit(settings.mail_url).hostname}")
+    say(f"  Data            {_short(home.path)}, where the next run goes on")
     for login in seed.LOGINS:
-        say(f"  {login.role:<15} {login.email}   {login.password}")
+        say(f"  {login.role.capitalize():<15} {login.email}   {login.password}")
     say("  Try next        [green]make demo[/green] in another terminal, or")
-    say(f"                  [green]curl {settings.public_url}/v1/products[/green]\n")
+    say(f"                  [green]curl {settings.public_url}/v1/products[/green]")
+    say("Ctrl-C ends it.\n")
 
 
 def _short(path: Path) -> str:
@@ -101,3 +114,9 @@ def _short(path: Path) -> str:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+def _hear_no_more() -> None:
+    """Servers that are being stopped are stopped to the end, however often Ctrl-C is pressed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

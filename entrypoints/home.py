@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -47,6 +48,7 @@ class Home:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Taken(self._lock.read_text().strip()) from None
+            self._environment.unlink(missing_ok=True)  # of a predecessor that was killed
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -72,6 +74,12 @@ class Home:
         except FileNotFoundError:
             pass
         return None
+
+    @staticmethod
+    def outbox(mail_url: str) -> Path | None:
+        """The folder that mail goes to; None: it goes to a server."""
+        url = urlsplit(mail_url)
+        return Path(unquote(url.path)) if url.scheme == "file" else None
 
     @staticmethod
     def _write(file: Path, content: bytes) -> None:

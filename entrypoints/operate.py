@@ -1,18 +1,18 @@
 """`tenon events` and `tenon tasks`: what an operator asks about work that is not done, and what can be done about it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from entrypoints import columns
 from entrypoints.container import Root, hosted
 from shared.domain.errors import DomainError, NotFound
 from shared.infra.events.desk import CursorDesk, CursorRow
+from shared.infra.saga.desk import SagaRow
 from shared.infra.tasks.desk import TaskDesk, TaskRow, TaskSheet
 from shared.module import Module
 
@@ -32,18 +32,18 @@ WITH_EVENTS: Final = "events"
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @click.pass_obj
 def find(composed: Composed, state: str | None, kind: str | None, key: str | None, before: str | None, limit: int) -> None:
-    """The newest first; those that are not done or discarded, unless a state is named."""
+    """What is not done, or is in one state; the newest first."""
 
     async def ask(module: Module) -> list[TaskRow]:
         return await _desk(module).list(state=state, kind=kind, key=key, before=before, limit=limit)
 
-    rows = sorted((row for _, found in _each(composed(), ask) for row in found), key=lambda row: row.id, reverse=True)[:limit]
-    table = Table("id", "kind", "key", "state", "tries", "due", "last error")
-    for row in rows:
-        table.add_row(row.id, row.kind, row.key, row.state, str(row.attempts), _time(row.due_at), (row.last_error or "")[:LONGEST_ERROR])
-    Console().print(table)
-    if len(rows) == limit:
-        click.echo(f"There may be more: --before {rows[-1].id}")
+    rows = sorted((row for found in each(composed(), ask) for row in found), key=lambda row: row.id, reverse=True)[:limit]
+    columns.show(
+        ("id", "kind", "key", "state", "tries", "due", "last error"),
+        [(row.id, row.kind, row.key or "", row.state, str(row.attempts), time(row.due_at), one_line(row.last_error)) for row in rows],
+        none=f"Nothing is {state}." if state else "Nothing waits, and nothing has failed.",
+    )
+    more(rows, limit)
 
 
 @click.command()
@@ -55,16 +55,16 @@ def show(composed: Composed, task_id: str) -> None:
     async def ask(module: Module) -> TaskSheet:
         return await _desk(module).show(task_id)
 
-    click.echo(msgspec.json.format(msgspec.json.encode(_the_one(_each(composed(), ask), task_id)), indent=2).decode())
+    document(the_one(each(composed(), ask), task_id))
 
 
 @click.command()
 @click.argument("task_id", metavar="[ID]", required=False)
-@click.option("--dead", metavar="KIND", help="All dead ones of this kind, so many at a time.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="With --dead.")
+@click.option("--dead", metavar="KIND", help="The dead ones of this kind, the oldest first.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="With --dead, how many at a time.")
 @click.pass_obj
 def retry(composed: Composed, task_id: str | None, dead: str | None, limit: int) -> None:
-    """Try one again now, or with --dead the oldest dead ones of a kind. Safe to repeat."""
+    """Try one again now, or a kind's dead ones. Safe to repeat."""
     if (task_id is None) == (dead is None):
         raise click.UsageError("name either one ID, or a kind with --dead")
 
@@ -74,8 +74,8 @@ def retry(composed: Composed, task_id: str | None, dead: str | None, limit: int)
         await _desk(module).retry(task_id or "")
         return 1
 
-    answers = _each(composed(), ask)
-    retried = sum(number for _, number in answers) if dead is not None else _the_one(answers, task_id or "")
+    answers = each(composed(), ask)
+    retried = sum(answers) if dead is not None else the_one(answers, task_id or "")
     click.echo(f"{retried} will be tried again as soon as a worker has a place.")
 
 
@@ -91,7 +91,7 @@ def discard(composed: Composed, task_id: str, reason: str, by: str) -> None:
         await _desk(module).discard(task_id, reason=reason, by=by)
         return True
 
-    _the_one(_each(composed(), ask), task_id)
+    the_one(each(composed(), ask), task_id)
     click.echo(f"{task_id} is discarded by {by}: {reason}")
 
 
@@ -100,12 +100,12 @@ COMMON: Final[list[click.Command]] = [find, show, retry, discard]
 
 @click.group(WITH_EVENTS, commands=COMMON)
 def events() -> None:
-    """Events and those who hear them: what failed, what to do about it, how far each subscription is."""
+    """Deliveries of events, and how far each subscription is."""
 
 
 @click.group(commands=COMMON)
 def tasks() -> None:
-    """Jobs, timers and crons: what waits, what failed, what to do about it."""
+    """Jobs, timers and crons that wait or failed."""
 
 
 @events.command()
@@ -118,14 +118,14 @@ def subscriptions(composed: Composed) -> None:
         types = {subscription.id: sorted(subscription.on) for subscription in module.subscriptions}
         return [(row, await desk.behind(row, types[row.subscription]) if row.subscription in types else None) for row in await desk.all()]
 
-    table = Table("subscription", "hears", "group", "unread", "waiting", "dead", "paused", "last batch")
-    for _, rows in _each(composed(), ask):
-        for row, behind in rows:
-            unread = "not declared any more" if behind is None else str(behind)
-            paused = f"{_time(row.paused_at)} by {row.paused_by}" if row.paused_at else ""
-            numbers = (str(row.shard_group), unread, str(row.waiting), str(row.dead))
-            table.add_row(row.subscription, row.publisher, *numbers, paused, _time(row.updated_at))
-    Console().print(table)
+    lines = []
+    for row, behind in (answer for answers in each(composed(), ask) for answer in answers):
+        unread = "not declared any more" if behind is None else str(behind)
+        paused = f"{time(row.paused_at)} by {row.paused_by}" if row.paused_at else ""
+        numbers = (str(row.shard_group), unread, str(row.waiting), str(row.dead))
+        lines.append((row.subscription, row.publisher, *numbers, paused, time(row.updated_at)))
+    headings = ("subscription", "hears", "group", "unread", "waiting", "dead", "paused", "last batch")
+    columns.show(headings, lines, none="No module hears another.")
 
 
 @events.command()
@@ -139,7 +139,7 @@ def pause(composed: Composed, subscription: str, by: str) -> None:
         await CursorDesk(module.database).pause(subscription, by=by)
         return True
 
-    _the_one(_each(composed(), ask), subscription)
+    the_one(each(composed(), ask), subscription)
     click.echo(f"{subscription} is paused.")
 
 
@@ -153,7 +153,7 @@ def resume(composed: Composed, subscription: str) -> None:
         await CursorDesk(module.database).resume(subscription)
         return True
 
-    _the_one(_each(composed(), ask), subscription)
+    the_one(each(composed(), ask), subscription)
     click.echo(f"{subscription} reads on.")
 
 
@@ -163,15 +163,15 @@ def _desk(module: Module) -> TaskDesk:
     return TaskDesk(module.database, events=parent is not None and parent.command.name == WITH_EVENTS)
 
 
-def _each(root: Root, ask: Callable[[Module], Awaitable[T]]) -> list[tuple[str, T]]:
+def each(root: Root, ask: Callable[[Module], Awaitable[T]]) -> list[T]:
     """The answers of the modules that know the answer, each asked as its own role."""
 
-    async def run() -> list[tuple[str, T]]:
-        answers: list[tuple[str, T]] = []
+    async def run() -> list[T]:
+        answers: list[T] = []
         try:
             for module in hosted(root):
                 try:
-                    answers.append((module.name, await ask(module)))
+                    answers.append(await ask(module))
                 except NotFound:
                     continue
                 except DomainError as error:
@@ -183,11 +183,25 @@ def _each(root: Root, ask: Callable[[Module], Awaitable[T]]) -> list[tuple[str, 
     return asyncio.run(run())
 
 
-def _the_one(answers: list[tuple[str, T]], what: str) -> T:
+def the_one(answers: list[T], what: str) -> T:
     if not answers:
         raise click.ClickException(f"there is no {what}")
-    return answers[0][1]
+    return answers[0]
 
 
-def _time(moment: datetime | None) -> str:
+def more(rows: Sequence[TaskRow | SagaRow], limit: int) -> None:
+    """How to see the next page, when there may be one."""
+    if len(rows) == limit:
+        click.echo(f"There may be more: --before {rows[-1].id}", err=True)
+
+
+def document(sheet: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(sheet), indent=2).decode())
+
+
+def one_line(error: str | None) -> str:
+    return " ".join((error or "").split())[:LONGEST_ERROR]
+
+
+def time(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat(timespec="seconds")

@@ -16,8 +16,8 @@ async def migrate(url: str, settings: Settings, modules: Sequence[Module]) -> li
     return await migrations.migrate(url, schemas, role_password(settings.db_secret))
 
 
-async def pending(url: str, modules: Sequence[Module]) -> Mapping[str, list[str]]:
-    return await migrations.pending(url, [module.name for module in modules])
+async def pending(url: str, modules: Sequence[str]) -> Mapping[str, list[str]]:
+    return await migrations.pending(url, modules)
 
 
 async def downgrade(url: str, module: str, to: str) -> None:

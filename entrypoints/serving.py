@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
@@ -28,26 +28,43 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind((host, port))
             listener.listen(2048)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise click.ClickException(f"port {port} is taken by another program: choose another one, such as PORT={port + 1}") from None
+            if error.errno == errno.EADDRINUSE:
+                raise click.ClickException(f"port {port} is taken by another program: choose another one, such as {port + 1}") from None
+            raise click.ClickException(f"{host} port {port}: {error.strerror}") from None
         yield listener
 
 
 class Server(uvicorn.Server):
-    """At the signal, before requests are let run out, nobody is to be sent here any more."""
+    """At the signal, before requests are let run out, nobody is to be sent here any more.
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+    A second Ctrl-C cuts the requests short, and the application still stops what it started.
+    """
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, serving: Callable[[], None]) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
+        self._serving = serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._lifecycle.stopping()
         super().handle_exit(sig, frame)
 
 
-def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
-    """Serve until SIGINT or SIGTERM: open requests may end, then the lifespan stops what it started."""
+def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, serving: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM: open requests may end, then the lifespan stops what it started.
+
+    `serving` is called as soon as requests are answered.
+    """
     configure_logging(settings.log_format, settings.log_level)
     lifecycle = Lifecycle()
     app = create_app(compose(settings), with_worker=with_worker, lifecycle=lifecycle)
@@ -55,4 +72,4 @@ def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) 
         app, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
-    Server(config, lifecycle).run([listener])
+    Server(config, lifecycle, serving).run([listener])

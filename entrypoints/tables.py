@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from entrypoints import describe
+from entrypoints import columns, describe
 from entrypoints.container import Root, compose
 from entrypoints.docs import NOWHERE
 from entrypoints.http import create_app
@@ -23,7 +21,7 @@ MODULE = click.option("--module", help="Of this one only.")
 @JSON
 @MODULE
 def routes(as_json: bool, module: str | None) -> None:
-    """The operations of the API: who may call each, and what they have to send along."""
+    """The API's operations: who may call each, what each needs."""
     rows = _of(describe.routes(create_app(_root())), module)
 
     def line(row: describe.RouteRow) -> tuple[str, ...]:
@@ -41,7 +39,7 @@ def subscriptions(as_json: bool, module: str | None) -> None:
     rows = _of(describe.events(_root().modules()), module)
 
     def line(row: describe.EventRow) -> tuple[str, ...]:
-        heard = "\n".join(f"{each.subscription} ({each.kind})" for each in row.listeners)
+        heard = ", ".join(f"{each.subscription} ({each.kind})" for each in row.listeners)
         return row.module, f"{row.type} v{row.version}", row.key, ", ".join(field.name for field in row.fields), heard
 
     _print(rows, ("module", "event", "key", "fields", "who listens"), line, as_json=as_json)
@@ -51,7 +49,7 @@ def subscriptions(as_json: bool, module: str | None) -> None:
 @JSON
 @MODULE
 def jobs(as_json: bool, module: str | None) -> None:
-    """The kinds of durable work, and how often a clock begins each."""
+    """The kinds of durable work; how often a clock begins each."""
     rows = _of(describe.jobs(_root().modules()), module)
 
     def line(row: describe.JobRow) -> tuple[str, ...]:
@@ -76,11 +74,8 @@ def _of(rows: list[Any], module: str | None) -> list[Any]:
     return found
 
 
-def _print(rows: Sequence[Any], columns: Sequence[str], line: Callable[[Any], Sequence[str]], *, as_json: bool) -> None:
+def _print(rows: Sequence[Any], headings: Sequence[str], line: Callable[[Any], Sequence[str]], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*line(row))
-    Console().print(table)
+    columns.show(headings, [line(row) for row in rows])

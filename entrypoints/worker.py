@@ -3,9 +3,13 @@
 import asyncio
 import signal
 
-from entrypoints.container import Root
+import structlog
+
+from entrypoints.container import Root, hosted
 from entrypoints.process import running
 from shared.infra.telemetry import configure_logging
+
+log = structlog.get_logger(__name__)
 
 
 async def work(root: Root) -> None:
@@ -16,4 +20,6 @@ async def work(root: Root) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(root, with_worker=True):
+        log.info("working", modules=[module.name for module in hosted(root)])
         await stop.wait()
+        log.info("stopping")

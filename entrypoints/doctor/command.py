@@ -27,7 +27,10 @@ MARKS: Final = {"ok": "[green]✓[/green]", "note": "[cyan]i[/cyan]", "warning":
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def doctor(composed: Callable[[], Root], processes: int, as_json: bool) -> None:
-    """Look at this machine, the servers and the backlog; every finding comes with its fix. Exits 1 when there is an error."""
+    """Look at this machine, the servers and the backlog.
+
+    Every finding comes with its fix. Exits 1 when there is an error.
+    """
     findings = examine(composed, processes)
     numbers = Counter(finding.severity for finding in findings)
     if as_json:

@@ -12,7 +12,10 @@ from entrypoints.scaffold import names, writing
 @click.argument("name")
 @click.option("--thing", help="Its first aggregate, such as `account`; without it, what NAME is the plural of.")
 def new_module(name: str, thing: str | None) -> None:
-    """Write the module NAME: thin, working and tested, with a table, an event and four routes, and register it."""
+    """Write and register the module NAME, thin and working.
+
+    It has a table, an event, four routes, and tests of its own.
+    """
     try:
         chosen = names.choose(name, thing or names.singular(name), ROOT)
         if f"/v1/{chosen.things}" in msgspec.json.decode(docs.openapi())["paths"]:

@@ -1,11 +1,17 @@
 """The command line: it lists itself, and refuses wrong settings with every fault at once."""
 
 import re
+import signal
+import sys
 
 import pytest
 
+from entrypoints import columns
+from entrypoints.children import free_port
+from entrypoints.docs import NOWHERE
+from entrypoints.home import Home
 from tests.support.application import environment
-from tests.support.processes import ROOT, program, run
+from tests.support.processes import ROOT, program, run, start
 
 EXECUTED = {
     "make run": "tests/platform/test_development_system.py",
@@ -42,9 +48,56 @@ def test_in_production_the_owner_s_url_is_for_the_commands_of_the_database_alone
 
 
 def test_the_modules_are_listed():
-    said = run(program("tenon"), "modules", environ={"COLUMNS": "300"})
+    said = run(program("tenon"), "modules")
     assert said.returncode == 0
     assert "orders.order_placed" in said.stdout
+
+
+def test_what_the_commands_are_for_is_not_cut_off():
+    for group in ([], ["config"], ["db"], ["events"], ["tasks"], ["sagas"]):
+        said = run(program("tenon"), *group, "--help", environ={"COLUMNS": "80"})
+        assert not re.search(r"[^]]\.\.\.$", said.stdout, re.MULTILINE), said.stdout
+
+
+@pytest.mark.parametrize("command", [["db", "migrate"], ["db", "status"], ["db", "down", "orders", "--yes"], ["seed"], ["tasks", "list"]])
+def test_a_database_that_is_not_there_is_told_in_one_line(command: list[str]):
+    nowhere = f"postgresql://127.0.0.1:{free_port()}/tenon"
+    environ = {**NOWHERE, "TENON_DATABASE_URL": nowhere, "TENON_MIGRATION_URL": nowhere}
+    said = run(program("tenon"), *command, environ=environ)
+    assert said.returncode == 1
+    assert re.fullmatch(r"Error: .*database.*\n", said.stdout), said.stdout
+
+
+def test_a_module_that_there_is_not_is_refused_before_anything_starts():
+    said = run(program("tenon"), "serve", environ={**NOWHERE, "TENON_MODULES": "catalog, shipping"})
+    assert said.returncode == 78
+    assert "there is no module shipping" in said.stdout
+
+
+def test_without_any_setting_the_way_to_a_development_system_is_told():
+    if Home().running() is None:
+        said = run(program("tenon"), "tasks", "list")
+        assert said.returncode == 78
+        assert "make run" in said.stdout
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_word():
+    begun = start(sys.executable, "-v", "-m", "entrypoints", "modules")  # -v tells each import
+    assert begun.stdout is not None
+    for line in begun.stdout:
+        if "import 'click'" in line:
+            break
+    begun.send_signal(signal.SIGINT)
+    said, _ = begun.communicate()
+    assert begun.returncode == -signal.SIGINT
+    assert "Traceback" not in said
+
+
+def test_rows_are_aligned_and_neither_wrapped_nor_cut_off(capsys: pytest.CaptureFixture[str]):
+    columns.show(("id", "what"), [("x" * 200, "first"), ("y", "")])
+    assert capsys.readouterr().out.splitlines() == [f"{'id':<200}  what", f"{'x' * 200}  first", "y"]
+    columns.show(("id", "what"), [], none="Nothing waits.")
+    assert capsys.readouterr().out == "Nothing waits.\n"
 
 
 def test_the_openapi_document_is_printed_without_settings():

@@ -1,5 +1,6 @@
 """`make run`: starts all that it needs, keeps its data, and leaves no process behind however it ends."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -64,7 +65,7 @@ async def ready(port: int) -> bool:
 
 
 @pytest.mark.slow
-async def test_a_run_that_is_killed_leaves_no_process_and_the_next_continues_where_it_stopped(home: Path):
+async def test_a_run_that_is_killed_leaves_no_process_and_the_next_continues_and_ends_in_order_however_often_ctrl_c_is_pressed(home: Path):
     port = free_port()
     first = make_run(home, port)
     assert await ready(port)
@@ -84,9 +85,12 @@ async def test_a_run_that_is_killed_leaves_no_process_and_the_next_continues_whe
     assert status.returncode == 1
     assert f"process {serving} already serves" in status.stdout
 
-    os.kill(serving, signal.SIGINT)
-    second.communicate()
+    with contextlib.suppress(ProcessLookupError):  # until it has ended
+        while second.poll() is None:
+            os.kill(serving, signal.SIGINT)
+    assert "Traceback" not in second.communicate()[0]
     assert all([ends(serving), ends(postgres), ends(valkey)])
+    assert not (home / "postgres" / "data" / "postmaster.pid").exists()
 
 
 def test_a_taken_port_is_said_before_anything_is_started(home: Path):
@@ -105,6 +109,13 @@ def test_secrets_are_made_once_and_are_nobody_elses(home: Path):
     assert Home(home).secrets() == made
     assert len({made.postgres, made.valkey, made.secret, made.db_secret}) == 4
     assert (home / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_system_announced_is_not_taken_for_that_of_its_successor(home: Path):
+    with Home(home).locked():
+        Home(home).announce({"TENON_PORT": "8000"})
+    with Home(home).locked():
+        assert Home(home).running() is None
 
 
 def test_other_terminals_find_the_running_system_and_no_ended_one(home: Path):

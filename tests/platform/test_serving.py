@@ -29,7 +29,7 @@ async def test_elsewhere_every_host_is_answered_for(client: httpx.AsyncClient) -
 async def test_at_the_signal_the_process_is_not_ready_any_more_and_still_answers(container: Root) -> None:
     lifecycle = Lifecycle()
     app = create_app(container, lifecycle=lifecycle)
-    server = Server(uvicorn.Config(app, log_config=None), lifecycle)
+    server = Server(uvicorn.Config(app, log_config=None), lifecycle, lambda: None)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.get("/health/ready")).status_code == 200
