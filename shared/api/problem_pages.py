@@ -1,5 +1,6 @@
 """A page for every problem type, at the address that the problem's `type` names, and an index of all."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -20,6 +21,8 @@ _STYLE: Final = (
     "body{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem;color:#1c1c1c}"
     "code{background:#f2f2f0;padding:.1rem .3rem;border-radius:.2rem}td{padding:.15rem 1.2rem .15rem 0;vertical-align:top}"
 )
+_NAME: Final = re.compile("`([^`]+)`")
+_AS_CODE: Final = r"<code>\1</code>"
 _POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
@@ -51,7 +54,7 @@ def _html(body: bytes) -> Outgoing:
 def _page(sharing: Sequence[type[DomainError]]) -> bytes:
     kind = sharing[0]
     texts = dict.fromkeys(part for each in sharing for part in cleandoc(each.__doc__ or each.title).split("\n\n"))
-    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
+    paragraphs = "".join(f"<p>{_NAME.sub(_AS_CODE, escape(text))}</p>" for text in texts)
     again = "The same request may be sent again later." if kind.retryable else "The same request will be refused again."
     return _document(
         kind.title,

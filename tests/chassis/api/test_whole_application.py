@@ -117,7 +117,8 @@ async def test_the_document_is_whole_and_every_problem_it_names_has_a_page(clien
                 codes |= set(content["examples"]) if media == "application/problem+json" else set()
     assert len(codes) > 20
     for code in codes:
-        assert (await client.get(f"/problems/{code}")).status_code == 200, code
+        page = await client.get(f"/problems/{code}")
+        assert (page.status_code, "`" in page.text) == (200, False), code
 
 
 async def test_the_root_leads_to_the_documentation(client: httpx.AsyncClient) -> None:
