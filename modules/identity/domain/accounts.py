@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+import msgspec
+
 from modules.identity.domain.errors import LinkUnusable
 from modules.identity.domain.opaque import Derivation, digest
 from modules.identity.domain.password import insist
@@ -17,6 +19,11 @@ from shared.domain.work import Transact
 
 VERIFY_ADDRESS: Final = "verify_address"
 LINK_LIFE: Final = timedelta(hours=24)
+NEXT: Final = {
+    "open": 'To confirm the address, POST {"token": …} with the token of this link to the same path.',
+    "used": "The address is confirmed: log in.",
+    "expired": "Register again to be mailed a new link.",
+}
 
 
 class Accounts:
@@ -78,7 +85,7 @@ class Accounts:
         link = await self._queries.link(digest(token))
         if link is None:
             raise NotFound("there is no such link")
-        return link
+        return msgspec.structs.replace(link, next=NEXT[link.state])
 
     async def verify(self, token: str) -> None:
         """Use a mailed link up: its address is verified, and the registration that asked for it holds."""

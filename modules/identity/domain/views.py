@@ -44,11 +44,12 @@ class TokensView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkView(msgspec.Struct, frozen=True):
-    """What a mailed link is for, and whether it still works. Looking does not use it up."""
+    """What a mailed link is for, whether it still works, and what to do `next`. Looking does not use it up."""
 
     purpose: Literal["verify_address"]
     state: Literal["open", "used", "expired"]
     expires_at: datetime
+    next: str = ""
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
