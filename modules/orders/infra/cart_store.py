@@ -21,12 +21,13 @@ SAVE = """
     where id = $1
 """
 REMOVE_ITEMS = "delete from cart_item where cart_id = $1 and id <> all($2::text[])"
-PUT_ITEMS = """
+SAVE_WITH_ITEMS = f"""
+    with saved as ({SAVE})
     insert into cart_item (cart_id, id, variant_id, quantity)
-    select $1, wanted.* from unnest($2::text[], $3::text[], $4::int[]) as wanted
+    select $1, wanted.* from unnest($9::text[], $10::text[], $11::int[]) as wanted
     on conflict on constraint cart_item_pk do update set quantity = excluded.quantity
     where cart_item.quantity <> excluded.quantity
-"""
+"""  # noqa: S608 - a statement of ours
 
 
 class SqlCarts:
@@ -44,18 +45,15 @@ class SqlCarts:
         return cart
 
     async def save(self, cart: Cart) -> None:
-        address = None if cart.shipping_address is None else rows.json(cart.shipping_address)
-        owner = cart.owner
-        await self._uow.write(
-            SAVE, cart.id, owner.user_id, owner.token_hash, cart.email, address, cart.status.value, cart.order_id, cart.version
-        )
         before, after = self._stored[cart.id], _content(cart)
         ids = [item.id for item in cart.items]
         if {id for id, _ in before} - set(ids):
             await self._uow.write(REMOVE_ITEMS, cart.id, ids)
         if set(after) - set(before):
             variants, quantities = [item.variant_id for item in cart.items], [item.quantity for item in cart.items]
-            await self._uow.write(PUT_ITEMS, cart.id, ids, variants, quantities)
+            await self._uow.write(SAVE_WITH_ITEMS, *_row(cart), ids, variants, quantities)
+        else:
+            await self._uow.write(SAVE, *_row(cart))
         self._stored[cart.id] = after
 
 
@@ -67,6 +65,13 @@ async def locked(uow: UnitOfWork, sql: str, cart_id: str, owner: Owner) -> Row:
     if row is None:
         raise NotFound("there is no such cart")
     return row
+
+
+def _row(cart: Cart) -> tuple[object, ...]:
+    """The parameters of SAVE."""
+    address = None if cart.shipping_address is None else rows.json(cart.shipping_address)
+    owner = cart.owner
+    return cart.id, owner.user_id, owner.token_hash, cart.email, address, cart.status.value, cart.order_id, cart.version
 
 
 def _content(cart: Cart) -> list[tuple[str, int]]:
