@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from entrypoints.container import compose
+from entrypoints.container import Root
 from entrypoints.http import create_app
 from entrypoints.process import build_worker
 from shared.infra.config import load
@@ -19,13 +19,13 @@ from tests.faults.crashpoints import Points, serve, watched
 async def buy(points: Points, arguments: Mapping[str, Any]) -> None:
     """Without the lifespan: its loops would make each run another one."""
     settings = load(arguments["environment"])
-    root = compose(settings)
+    root = Root(settings=settings)
     password_of, kind = role_password(settings.db_secret), watched(points)
 
     async def connect(role: str) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(settings.database_url, user=role, password=password_of(role), connection_class=kind)
 
-    root.shared.connect.override(connect)
+    root.shared.connect.override(connect)  # before any module has taken its connections
     worker = build_worker(root)
     transport = httpx.ASGITransport(create_app(root))  # type: ignore[arg-type]  # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
