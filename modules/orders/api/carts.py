@@ -35,7 +35,7 @@ from shared.domain.money import UnknownCurrency
 from shared.domain.saga import Failure
 
 REFUSALS = {kind.code: kind for kind in (InsufficientStock, PaymentDeclined)}
-CHANGES = [NotFound, CartNotOpen, CartFull, CartMoved]
+CHANGES = [NotFound, CartNotOpen, CartMoved]
 
 
 class Carts(Controller):
@@ -60,7 +60,7 @@ class Carts(Controller):
         """Set the e-mail address or the shipping address."""
         return ok(await carts.set_details(current().principal, cart_id, details_of(data), if_match(request)))
 
-    @post("/{cart_id:str}/items", operation="addCartItem", errors=[*CHANGES, NotSellable], if_match="optional")
+    @post("/{cart_id:str}/items", operation="addCartItem", errors=[*CHANGES, CartFull, NotSellable], if_match="optional")
     async def add_item(
         self, cart_id: FromPath[Id], data: AddItem, request: Request[Any, Any, Any], carts: NamedDependency[CartService]
     ) -> Reply[CartView]:
@@ -87,7 +87,7 @@ class Carts(Controller):
         """Take an item out."""
         return ok(await carts.remove_item(current().principal, cart_id, item_id, if_match(request)))
 
-    @post("/{cart_id:str}/claim", operation="claimCart", errors=[NotFound, CartNotOpen], status=200)
+    @post("/{cart_id:str}/claim", operation="claimCart", errors=CHANGES, status=200)
     async def claim(
         self,
         cart_id: FromPath[Id],
