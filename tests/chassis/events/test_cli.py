@@ -30,7 +30,7 @@ async def typed(two: Two, group: click.Group, *arguments: str) -> Result:
         listening = database("keeper.things", "maker", {"maker.made": On(Seen, ignore)})
         return SimpleNamespace(
             modules=lambda: [maker(connections), keeper(connections, listening)],
-            settings=lambda: SimpleNamespace(modules=()),
+            settings=lambda: SimpleNamespace(modules=(), db_connections=24),
             shared=SimpleNamespace(connections=lambda: connections),
         )
 

@@ -26,7 +26,7 @@ async def typed(shop: Shop, url: str, *arguments: str) -> Result:
         connections = Connections(connect)
         module = Module(name="shop", database=Database(connections, "shop"), work=Work, sagas=[shop.saga])
         plain = Module(name="plain", database=Database(connections, "plain"), work=Work)
-        settings = SimpleNamespace(modules=())
+        settings = SimpleNamespace(modules=(), db_connections=24)
         return SimpleNamespace(
             modules=lambda: [plain, module], settings=lambda: settings, shared=SimpleNamespace(connections=lambda: connections)
         )
