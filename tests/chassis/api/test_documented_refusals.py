@@ -220,6 +220,16 @@ async def test_a_claim_of_a_cart_that_is_being_completed_is_refused(here: Furnis
     assert (refused.status_code, refused.json()["code"]) == (409, "cart_not_open")
 
 
+async def test_a_capture_of_nothing_is_refused_and_one_without_an_answer_is_pending(here: Furnished) -> None:
+    intent = await here.made("/v1/payment_intents", {"reference": "silent", "amount": USD_5})
+    path = f"/v1/payment_intents/{intent['id']}"
+    assert (await here.ask("POST", f"{path}/confirm", {"payment_method": "pm_card_capture_timeout"})).status_code == 200
+    nothing = await here.ask("POST", f"{path}/capture", {"amount": USD_0})
+    assert (nothing.status_code, nothing.json()["code"]) == (422, "amount_not_positive")
+    pending = await here.ask("POST", f"{path}/capture", {})
+    assert (pending.status_code, pending.json()["code"], pending.headers["retry-after"]) == (503, "payment_pending", "1")
+
+
 async def test_a_category_is_not_moved_beyond_the_depth_of_the_tree(here: Furnished) -> None:
     line: list[str] = []
     for n in range(8):
