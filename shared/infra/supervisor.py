@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from shared.domain.context import SYSTEM, Context, begin
-from shared.domain.errors import Unavailable
+from shared.domain.errors import DomainError, Unavailable
 from shared.infra.db.connections import background
 from shared.infra.db.errors import refusal
 
@@ -64,7 +64,7 @@ class Supervisor:
                     return
                 raise RuntimeError("the loop ended by itself")
             except Exception as error:
-                if reason := error if isinstance(error, Unavailable) else refusal(error):
+                if reason := outage(error):
                     log.warning("loop_waits", loop=loop.name, reason=str(reason))
                     loop.last_error = str(reason)
                 else:
@@ -73,6 +73,14 @@ class Supervisor:
                     loop.crashes += 1
             pause = FIRST_PAUSE_S if monotonic() - started > CALM_AFTER_S else min(2 * pause, LONGEST_PAUSE_S)
             await idle(stop, None, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+
+
+def outage(error: BaseException) -> DomainError | None:
+    """What a loop has to wait for; None: the error is one of its own. A group is an outage when each of its errors is."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [outage(each) for each in error.exceptions]
+        return found[0] if all(found) else None
+    return error if isinstance(error, Unavailable) else refusal(error)
 
 
 @asynccontextmanager

@@ -41,7 +41,15 @@ async def test_a_crash_is_logged_counted_and_followed_by_a_restart_while_other_l
     assert [(entry["event"], entry["loop"], entry["crashes"]) for entry in logs] == [("loop_crashed", "crashing", n) for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("reason", [Busy("no connection is free"), ConnectionRefusedError("nobody listens"), AdminShutdownError("bye")])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Busy("no connection is free"),
+        ConnectionRefusedError("nobody listens"),
+        AdminShutdownError("bye"),
+        ExceptionGroup("several at once", [Busy("no connection is free"), ConnectionResetError("gone")]),
+    ],
+)
 async def test_a_loop_that_only_has_to_wait_is_no_crash(reason: Exception):
     stop = asyncio.Event()
     waited = False
@@ -58,6 +66,18 @@ async def test_a_loop_that_only_has_to_wait_is_no_crash(reason: Exception):
         await Supervisor([loop]).run(stop)
     assert loop.crashes == 0
     assert [entry["event"] for entry in logs] == ["loop_waits"]
+
+
+async def test_a_loop_with_an_error_of_its_own_among_outages_has_crashed():
+    stop = asyncio.Event()
+
+    async def failing(running: asyncio.Event) -> None:
+        stop.set()
+        raise ExceptionGroup("several at once", [Busy("no connection is free"), KeyError("mine")])
+
+    loop = Loop("failing", failing)
+    await Supervisor([loop]).run(stop)
+    assert loop.crashes == 1
 
 
 async def test_a_loop_that_ends_by_itself_is_a_crash():
