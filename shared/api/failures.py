@@ -10,7 +10,7 @@ from shared.api.options import OPT_DOCUMENTED, OPT_OPERATION
 from shared.api.problems import MEDIA_TYPE, ProblemWriter, from_framework
 from shared.api.refusals import InternalError, Refusal
 from shared.domain.context import current
-from shared.domain.errors import DomainError
+from shared.domain.errors import DomainError, Unavailable
 
 _log = structlog.get_logger("tenon.api")
 
@@ -40,7 +40,10 @@ def refusal_of(error: Exception) -> DomainError:
 
 
 def _note_undocumented(request: Request[Any, Any, Any], refusal: DomainError) -> None:
-    """The documentation is true for every status: a refusal that it does not name is a defect, and seen in the logs."""
+    """The documentation is true for every status: a refusal that it does not name is a defect, and seen in the logs.
+
+    That something is away for a while is said of every operation, whatever it is.
+    """
     opt: dict[str, Any] = getattr(request.scope.get("route_handler"), "opt", {})
-    if OPT_DOCUMENTED in opt and not isinstance(refusal, Refusal) and type(refusal) not in opt[OPT_DOCUMENTED]:
+    if OPT_DOCUMENTED in opt and not isinstance(refusal, Refusal | Unavailable) and type(refusal) not in opt[OPT_DOCUMENTED]:
         _log.warning("undocumented_problem", code=refusal.code, operation=opt[OPT_OPERATION].id)

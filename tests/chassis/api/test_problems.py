@@ -57,6 +57,7 @@ async def test_an_undocumented_refusal_is_seen_in_the_logs(app: Tiny, lines) -> 
     assert (await app.client.get("/v1/boxes/fail?how=undocumented")).status_code == 422
     assert [line["code"] for line in lines if line["event"] == "undocumented_problem"] == ["test_shelf_full"]
     await app.client.get(UNKNOWN)
+    assert (await app.client.get("/v1/boxes/fail?how=closed")).status_code == 503, "as every operation documents"
     assert len([line for line in lines if line["event"] == "undocumented_problem"]) == 1
 
 

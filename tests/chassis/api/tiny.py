@@ -24,7 +24,7 @@ from shared.api.routes import delete, get, patch, post, put
 from shared.api.types import Email, Id, Money, Quantity, Slug, Title
 from shared.api.wiring import build_app
 from shared.domain.context import Principal, current
-from shared.domain.errors import Busy, Conflict, Declined, NotFound, RuleViolated, StaleVersion, Unauthenticated
+from shared.domain.errors import Busy, Conflict, Declined, NotFound, RuleViolated, StaleVersion, Unauthenticated, Unavailable
 from shared.domain.ids import new_id
 from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once
 from shared.domain.once import once as current_once
@@ -51,6 +51,13 @@ class ShelfFull(RuleViolated):
 
     code = "test_shelf_full"
     title = "The shelf is full"
+
+
+class ShopClosed(Unavailable):
+    """Nobody is in."""
+
+    code = "test_shop_closed"
+    title = "The shop is closed"
 
 
 class CardDeclined(Declined):
@@ -255,6 +262,8 @@ class Boxes:
             raise ZeroDivisionError("secret detail of the inside")
         if how == "busy":
             raise Busy("every place is taken", retry_after=7)
+        if how == "closed":
+            raise ShopClosed("come again")
         if how == "undocumented":
             raise ShelfFull("not in the documentation of this route")
         self.entered.set()
@@ -270,7 +279,9 @@ class BoxRoutes(Controller):
     path = "/v1/boxes"
 
     @get("/fail", operation="failBox")
-    async def fail(self, how: FromQuery[Literal["crash", "busy", "undocumented", "hang"]], boxes: NamedDependency[Boxes]) -> Reply[Shelf]:
+    async def fail(
+        self, how: FromQuery[Literal["crash", "busy", "closed", "undocumented", "hang"]], boxes: NamedDependency[Boxes]
+    ) -> Reply[Shelf]:
         """Fail in the way that is asked for."""
         return ok(await boxes.fail(how))
 
