@@ -8,7 +8,6 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import click
 import msgspec
 import structlog
@@ -25,7 +24,6 @@ from entrypoints.serving import listening, serve_on
 from entrypoints.tables import COMMANDS
 from entrypoints.worker import work
 from shared.infra import config, config_reference
-from shared.infra.db.migrate import MigrationFailed
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +74,7 @@ def owned() -> tuple[Root, str]:
 
 
 def done_by_owner(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work` on the database; what stands in its way is told without a stack."""
-    try:
-        return asyncio.run(work)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MigrationFailed) as error:
-        raise click.ClickException(f"the database of {config.MIGRATION_URL}: {str(error) or type(error).__name__}") from None
+    return schemas.done(work, config.MIGRATION_URL)
 
 
 @tenon.command()

@@ -1,6 +1,5 @@
 """`make run`: a whole Tenon on this machine, with servers and demo data of its own, ended by Ctrl-C."""
 
-import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from entrypoints.children import end_with_parent
 from entrypoints.container import compose
 from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
 from entrypoints.home import Home, Secrets, Taken
-from entrypoints.schemas import migrate
+from entrypoints.schemas import done, migrate
 from entrypoints.serving import listening, serve_on
 from shared.infra.config import MIGRATION_URL, Settings, load
 
@@ -35,7 +34,7 @@ def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: b
     with listening(HOST, port) as listener, _locked(home), _servers(home, environ) as servers:
         environment = {**_defaults(home, home.secrets(), port), **servers, **_own(environ)}
         settings = load(environment)
-        asyncio.run(_prepare(settings))
+        done(_prepare(settings), DATABASE)
 
         def serving() -> None:
             home.announce({MIGRATION_URL: settings.database_url, **environment})

@@ -1,13 +1,28 @@
 """The database as the commands see it: brought up to date for all modules, its state, and the SQL that would run."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import click
 
 from shared.infra.config import Settings
 from shared.infra.db import migrate as migrations
 from shared.infra.db.chains import Chain
 from shared.infra.secrets import role_password
 from shared.module import Module
+
+T = TypeVar("T")
+
+
+def done(work: Coroutine[Any, Any, T], variable: str) -> T:
+    """The result of `work` on the database that `variable` names; what stands in its way is told without a stack."""
+    try:
+        return asyncio.run(work)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, migrations.MigrationFailed) as error:
+        raise click.ClickException(f"the database of {variable}: {str(error) or type(error).__name__}") from None
 
 
 async def migrate(url: str, settings: Settings, modules: Sequence[Module]) -> list[str]:
