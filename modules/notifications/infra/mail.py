@@ -1,6 +1,7 @@
 """E-mail: how a message looks on the wire, and the two ways out: an SMTP server, or a folder during development."""
 
 import asyncio
+from collections.abc import Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -45,6 +46,16 @@ class Composer:
         return message
 
 
+class TryLater(Exception):
+    """The mail server refuses for now."""
+
+
+def _refusal(what: str, codes: Sequence[int]) -> Exception:
+    """What the server has said beside its code often names the address, which belongs into no log and no table."""
+    kind = Undeliverable if all(code >= _PERMANENT for code in codes) else TryLater
+    return kind(f"the mail server refuses {what}: {', '.join(map(str, codes))}")
+
+
 class SmtpMailer:
     """Implements Mailer with an `smtp://` (STARTTLS where offered) or `smtps://` server."""
 
@@ -71,13 +82,9 @@ class SmtpMailer:
                 timeout=TIMEOUT_S,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(refused.code >= _PERMANENT for refused in error.recipients):
-                raise Undeliverable("the mail server refuses the recipient") from error
-            raise
+            raise _refusal("the recipient", [refused.code for refused in error.recipients]) from None
         except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused) as error:
-            if error.code >= _PERMANENT:
-                raise Undeliverable("the mail server refuses the message") from error
-            raise
+            raise _refusal("the message", [error.code]) from None
 
 
 class FolderMailer:
