@@ -1,7 +1,7 @@
 """What every test may ask for: real servers, one of each for all workers of a run, and databases on them."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
         except WrongChoice as error:
             raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = Run(worker["run"] if worker is not None else None)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """What a test configures is not the next one's."""
+    yield
+    structlog.reset_defaults()
 
 
 def leave_loggers_uncached() -> None:

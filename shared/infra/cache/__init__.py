@@ -1,1 +1,0 @@
-"""Answers kept in Redis for a while, for what is expensive to compute; without Redis they are computed again."""
