@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
+import asyncpg
 from sqlalchemy import event, types
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import JSON, JSONB
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.pool import NullPool
 
 from shared.infra.db.connections import STATEMENTS_KEPT, Connection
-from shared.infra.db.statements import count
+from shared.infra.db.statements import count, keep_values_out
 
 _host: ContextVar[Connection] = ContextVar("tenon_host_connection")
 
@@ -29,6 +30,11 @@ class GuestConnection(AsyncAdapt_asyncpg_connection):
 
     def terminate(self) -> None:
         self._connection.terminate()
+
+    def _handle_exception(self, error: Exception) -> None:
+        if isinstance(error, asyncpg.PostgresError):
+            keep_values_out(error)
+        super()._handle_exception(error)  # type: ignore[no-untyped-call]  # SQLAlchemy's is untyped; it raises
 
 
 class GuestDialect(PGDialect_asyncpg):
@@ -81,7 +87,7 @@ async def invite(host: Connection) -> Guest:
 def _engine() -> AsyncEngine:
     """One for the process, because compiled statements are kept per engine. It holds no connection of its own."""
     registry.register("postgresql.guest", __name__, "GuestDialect")
-    engine = create_async_engine("postgresql+guest://", poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_async_engine("postgresql+guest://", poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True)
     event.listen(engine.sync_engine, "before_cursor_execute", _started)
     event.listen(engine.sync_engine, "after_cursor_execute", _ended)
     return engine

@@ -49,6 +49,9 @@ class Statements(Reader):
         started = perf_counter()
         try:
             return await self._connection.fetch(sql, *args)
+        except asyncpg.PostgresError as error:
+            keep_values_out(error)
+            raise
         finally:
             count(started)
 
@@ -56,8 +59,16 @@ class Statements(Reader):
         started = perf_counter()
         try:
             return await self._connection.fetchrow(sql, *args)
+        except asyncpg.PostgresError as error:
+            keep_values_out(error)
+            raise
         finally:
             count(started)
+
+
+def keep_values_out(error: asyncpg.PostgresError) -> None:
+    """Postgres quotes the whole row that a constraint refuses, and errors end in logs and in tables."""
+    error.detail = None
 
 
 def count(started: float) -> None:

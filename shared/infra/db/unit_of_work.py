@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
+import asyncpg
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +15,7 @@ from shared.domain.saga import Saga
 from shared.infra.db import guest
 from shared.infra.db.closing import XID, Addition, Swap, closings
 from shared.infra.db.connections import Connection
-from shared.infra.db.statements import Statements, count
+from shared.infra.db.statements import Statements, count, keep_values_out
 from shared.infra.events import log
 from shared.infra.saga import begun
 from shared.infra.schema.saga_v1 import WAKE_SAGA
@@ -87,6 +88,9 @@ class UnitOfWork(Statements):
         started = perf_counter()
         try:
             tag = await self._connection.execute(sql, *args)
+        except asyncpg.PostgresError as error:
+            keep_values_out(error)
+            raise
         finally:
             count(started)
         number = tag.rpartition(" ")[2]

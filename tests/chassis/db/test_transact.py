@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from traceback import format_exception
 
 import asyncpg
 import pytest
@@ -141,6 +142,23 @@ async def test_a_violated_constraint_is_known_by_its_name(transact):
         await transact(lambda unit: move(unit, "a", -101))
 
     assert constraint(caught.value) == "account_not_overdrawn"
+
+
+@pytest.mark.parametrize("way", ["fetch", "fetchrow", "execute", "a session"])
+async def test_an_error_quotes_no_values_for_it_will_be_logged(transact, way):
+    private = "ada@example.org"
+
+    async def work(unit):
+        if way == "a session":
+            await (await unit.session()).execute(insert(ACCOUNTS).values(id=private, balance=-1, labels={}, version=1))
+        else:
+            await getattr(unit, way)("insert into account (id, balance) values ($1, -1)", private)
+
+    with pytest.raises(Exception, match="account_not_overdrawn") as caught:
+        await transact(work)
+
+    assert constraint(caught.value) == "account_not_overdrawn"
+    assert private not in "".join(format_exception(caught.value))
 
 
 async def test_two_that_lock_the_same_rows_crosswise_both_succeed(transact, admin):
