@@ -18,7 +18,7 @@ class Nothing(msgspec.Struct, frozen=True):
 class TaskKind(Generic[P]):
     """`run(payload, key)` is called outside any transaction, at least once; `key` is the task's id, the same on every try.
 
-    `timeout` is shorter than the claim; after the last of the retries of EVENTS the task is dead, and visible.
+    The claim is renewed while it runs, for `timeout` at most; after the last retry the task is dead, and visible.
     """
 
     name: str
