@@ -25,12 +25,9 @@ async def test_the_client_speaks_to_a_ready_application(client: httpx.AsyncClien
     await settle()
 
 
-async def test_a_file_has_a_database_of_its_own(admin_dsn: str):
+async def test_a_file_has_a_database_of_its_own_which_its_fixtures_share(admin_dsn: str, container: Root):
     assert not await note(admin_dsn)
-
-
-async def test_the_tests_of_a_file_share_it(admin_dsn: str):
-    assert await note(admin_dsn)
+    assert await note(container.settings().database_url)
 
 
 async def test_a_fresh_container_has_a_database_of_its_own(fresh_container: Root, fresh_client: httpx.AsyncClient):
