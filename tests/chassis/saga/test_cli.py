@@ -66,11 +66,7 @@ async def test_what_has_ended_is_listed_only_when_asked_for_a_page_at_a_time(sho
         first = await typed(shop, shop_url, "list", "--state", "done", "--limit", "2")
         ids = [row["id"] for row in await shop.database.fetch("select id from saga where key like 'ended %' order by id desc")]
         rest = await typed(shop, shop_url, "list", "--state", "done", "--limit", "1", "--before", ids[1])
-<<<<<<< Updated upstream
     assert not any(saga_id in default.stdout for saga_id in ids)
-=======
-    assert default.stdout == "All have ended.\n"
->>>>>>> Stashed changes
     assert [saga_id in first.stdout for saga_id in ids] == [True, True, False]
     assert [saga_id in rest.stdout for saga_id in ids] == [False, False, True]
 
