@@ -261,9 +261,9 @@ async def test_a_stop_lets_what_runs_finish_and_claims_nothing_more(two, chores)
     stop = asyncio.Event()
     running = asyncio.create_task(TaskWorker([module], Wakeup([module.database])).run(stop))
     await enqueue(module, "first", key="lane")
-    await enqueue(module, "second", key="lane")
     await began.wait()
     stop.set()
+    await enqueue(module, "second", key="lane")
     go_on.set()
     await running
     assert await states(two) == ["done", "ready"]
