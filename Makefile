@@ -49,6 +49,10 @@ test: lint types contracts sql ## The whole truth: lint, types, contracts, SQL a
 test-all: lint types contracts sql ## As test, and the tests that run for minutes
 	@$(BIN)/pytest -n $(WORKERS) -m "" $(ARGS)
 
+.PHONY: bench
+bench: $(READY) ## What the application costs, beside its bare peers; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
 .PHONY: lint
 lint: $(READY) ## Style and safety of the code
 	@$(BIN)/ruff check .
