@@ -1,10 +1,11 @@
 """One saga in the hands of its owner, and the moves that it can make. Pure: a move is a value, the store carries it out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.domain.saga import Call, Failure, Local, Remote, Saga
 from shared.infra.saga.begun import FIRST_TOKEN, Begun
@@ -14,8 +15,7 @@ Direction = Literal["forward", "back"]
 State = Literal["running", "waiting", "compensating", "stuck", "done", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """What a move writes about its step. One that stays `sent` with an error may or may not have happened."""
 
     step: str
@@ -24,8 +24,7 @@ class Note:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """The saga's row after the move. `claim_s` None gives the claim up; `delay_s` None leaves `due_at` as it is.
 
     `note` is about the step that was tried, `sent` about the one that is called next.
