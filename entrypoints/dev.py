@@ -40,8 +40,7 @@ def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: b
             home.announce({MIGRATION_URL: settings.database_url, **environment})
             _greet(settings, home)
 
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
-            serve_on(listener, settings, with_worker=True, serving=serving)
+        serve_on(listener, settings, with_worker=True, serving=serving)
 
 
 @contextlib.contextmanager

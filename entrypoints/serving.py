@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -72,4 +73,6 @@ def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, 
         app, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
-    Server(config, lifecycle, serving).run([listener])
+    server = Server(config, lifecycle, serving)
+    signal.signal(signal.SIGINT, server.handle_exit)  # from here on Ctrl-C is a wish, and no exception in the middle of anything
+    server.run([listener])
