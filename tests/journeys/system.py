@@ -47,10 +47,6 @@ UNREAD: Final = """
     join {publisher}.event e on e.type = any(${types}) and (c.until is not null or not pg_visible_in_snapshot(e.xid, c.consumed))
     where c.subscription = '{subscription}'
 """
-LET_ATTEMPTS_GO: Final = """
-    update payments.attempt set claimed_until = now()
-    where id in (select id from payments.attempt where claimed_until > now() for update skip locked)
-"""
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,6 @@ class System:
 
     async def time_passes(self) -> None:
         """As if every process that held a claim had been dead for long. Sessions of the dead may keep locks for a while."""
-        await self.admin.execute(LET_ATTEMPTS_GO)
         await let_time_pass(self.settings.database_url)
 
     async def quiet(self) -> None:

@@ -2,6 +2,10 @@
 
 import asyncpg
 
+LET_ATTEMPTS_GO = """
+    update payments.attempt set claimed_until = now()
+    where id in (select id from payments.attempt where claimed_until > now() for update skip locked)
+"""
 MODULES = ("identity", "catalog", "inventory", "payments", "orders", "notifications")
 
 
@@ -15,5 +19,7 @@ async def let_time_pass(admin_dsn: str, modules: tuple[str, ...] = MODULES) -> N
                 update {module}.task set claimed_until = now() where state = 'claimed';
                 update {module}.saga set due_at = now(), claimed_until = least(claimed_until, now()) where ended_at is null;
             """)
+        if "payments" in modules:
+            await admin.execute(LET_ATTEMPTS_GO)
     finally:
         await admin.close()
