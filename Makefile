@@ -100,8 +100,8 @@ lock: $(READY) ## Resolve the dependencies anew (LOCK_ARGS=--upgrade to raise th
 	@$(COMPILE) $(LOCK_ARGS) --extra dev -o requirements-dev.lock
 
 .PHONY: clean
-clean: ## Remove the development servers' data; the next run begins anew
-	@rm -rf .tenon
+clean: $(READY) ## Remove the development system's data; the next run begins anew
+	@exec $(BIN)/tenon clean $(ARGS)
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tenon needs Python 3.11 or newer: make PYTHON=python3.11")'

@@ -106,6 +106,13 @@ def develop(port: int, home: Path, with_parent: bool) -> None:
     dev.develop(Home(home), port, config.process_environment(), with_parent=with_parent)
 
 
+@tenon.command()
+@HOME
+def clean(home: Path) -> None:
+    """Remove the development system's data, to begin anew."""
+    dev.clean(Home(home))
+
+
 @tenon.command("demo")
 @HOME
 def play(home: Path) -> None:

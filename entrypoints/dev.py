@@ -1,6 +1,7 @@
 """`make run`: a whole Tenon on this machine, with servers and demo data of its own, ended by Ctrl-C."""
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,13 @@ def develop(home: Home, port: int, environ: Mapping[str, str], *, with_parent: b
             _greet(settings, home)
 
         serve_on(listener, settings, with_worker=True, serving=serving)
+
+
+def clean(home: Home) -> None:
+    """Remove everything, unless it is being served."""
+    if home.path.exists():
+        with _locked(home):
+            shutil.rmtree(home.path)
 
 
 @contextlib.contextmanager

@@ -97,9 +97,18 @@ class EmbeddedPostgres:
         if self._account is None:
             return home
         if not self._account.reaches(home.parent):
-            home = _own(SHARED_PLACE / f"tenon-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}", {0, self._account.uid})
+            home = self._elsewhere(home)
         os.chown(home, self._account.uid, self._account.gid)
         return home
+
+    def _elsewhere(self, home: Path) -> Path:
+        """For a home that the account cannot enter. What lies there and this home does not know of is of a removed one."""
+        owners = {0, self._account.uid if self._account else 0}
+        place, known = SHARED_PLACE / f"tenon-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}", home / "elsewhere"
+        if not known.exists():
+            shutil.rmtree(_own(place, owners))
+            known.write_text(f"{place}\n")
+        return _own(place, owners)
 
     def _initialise(self, programs: Path, data: Path) -> None:
         """Into a folder beside, renamed at the end: a killed initdb leaves nothing that looks like a database."""

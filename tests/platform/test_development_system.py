@@ -84,6 +84,9 @@ async def test_a_run_that_is_killed_leaves_no_process_and_the_next_continues_and
     status = run(program("tenon"), "dev", "--home", str(home), "--port", str(free_port()))
     assert status.returncode == 1
     assert f"process {serving} already serves" in status.stdout
+    cleaned = run("make", "clean", f"ARGS=--home {home}")
+    assert cleaned.returncode == 2
+    assert f"process {serving} already serves" in cleaned.stdout
 
     with contextlib.suppress(ProcessLookupError):  # until it has ended
         while second.poll() is None:

