@@ -114,27 +114,25 @@ class Payments(Protocol):
         """
         ...
 
-    async def status(self, intent_id: str) -> Authorization:
-        """How the authorisation stands now, without asking the provider; raises PaymentPending, PaymentVoided, NotFound."""
-        ...
-
     async def capture(self, key: str, intent_id: str, amount: Money) -> None:
         """Take `amount` of what is authorised. Raises CaptureRefused when that is final, PaymentPending when it is to be repeated."""
         ...
 
-    async def cancel(self, key: str, reference: str) -> None:
-        """Call off the authorisation made, or still to arrive, with this `key` (the one given to `authorize`).
+    async def capture_rest(self, key: str, intent_id: str) -> int:
+        """Take all that is authorised and not captured: nothing, where others have taken it. Answers the sum of the intent's
+        captures, in minor units. Raises as `capture` does, and PaymentVoided when the payment was called off."""
+        ...
 
-        It leaves a tombstone: an `authorize` of the key that comes later is refused. Other authorisations of the reference
-        are not touched. Raises PaymentPending until the provider has confirmed, Conflict when the money was captured already.
+    async def cancel(self, key: str, reference: str, reason: str) -> int:
+        """Call off the payment made, or still to arrive, with this `key` (the one given to `authorize`): what is not captured is
+        given up, what was captured and is neither back nor on its way is given back. Answers the sum of its captures, in minor
+        units; the end of a refund is told as that of `refund`.
+
+        It leaves a tombstone: an `authorize` of the key that comes later is refused. Other payments of the reference are not
+        touched. Raises PaymentPending until the provider has confirmed, Conflict while a capture is under way.
         """
         ...
 
     async def refund(self, key: str, intent_id: str, amount: Money, reason: str) -> str:
         """Give `amount` back; answers the refund's id. Its end is told by refund_succeeded or refund_failed."""
-        ...
-
-    async def refund_rest(self, key: str, intent_id: str, reason: str) -> None:
-        """Give back all that was captured and is neither back nor on its way: nothing, where there is nothing left. Its end is
-        told as that of `refund`."""
         ...

@@ -13,7 +13,7 @@ from shared.domain.guard import OutboundInTransaction, SecondConnection
 from shared.infra.db.transact import Transact
 
 MAIL: Final = Mail(id="ntf_1", email="ada@example.org", name="Ada", content=Content(locale="en", subject="s", text="t", html="h"))
-FACADES: Final = {"identity": "contacts", "catalog": "offers", "inventory": "available", "payments": "status", "orders": "summaries"}
+FACADES: Final = {"identity": "contacts", "catalog": "offers", "inventory": "available", "payments": "cancel", "orders": "summaries"}
 """An operation of each; all of a facade are made by the same hand."""
 
 

@@ -146,7 +146,7 @@ async def test_reading_and_cancelling_an_order(meter: Meter):
     await meter.cost(1, "GET", f"/v1/orders/{order['id']}", **who)
     await meter.cost(1, "GET", f"/v1/orders?limit={LIST}", **who)
     await meter.cost(1, "GET", f"/v1/orders/{order['id']}/timeline", **who)
-    await meter.cost(21, "POST", f"/v1/orders/{order['id']}/cancel", {"reason": "too large"}, **who, **once())
+    await meter.cost(23, "POST", f"/v1/orders/{order['id']}/cancel", {"reason": "too large"}, **who, **once())
 
 
 async def test_stock(meter: Meter):

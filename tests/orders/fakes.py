@@ -210,16 +210,18 @@ class Payment:
         self.authorized[intent] = amount.amount
         return Authorization(intent_id=intent, status="authorized")
 
-    async def capture(self, key: str, intent_id: str, amount: Money) -> None:
+    async def capture(self, key: str, intent_id: str) -> int:
         if self._refuses_capture:
             raise CaptureRefused
-        self.captured[intent_id] = amount.amount
+        self.captured[intent_id] = self.authorized[intent_id]
+        return self.captured[intent_id]
 
-    async def void(self, key: str, order_id: str) -> None:
-        self.authorized.pop(f"pin_{key}", None)
-
-    async def give_back(self, key: str, intent_id: str, reason: str) -> None:
-        self.refunded[intent_id] = self.captured[intent_id]
+    async def call_off(self, key: str, order_id: str, reason: str) -> int:
+        intent = f"pin_{key}"
+        self.authorized.pop(intent, None)
+        if intent in self.captured:
+            self.refunded[intent] = self.captured[intent]
+        return self.captured.get(intent, 0)
 
 
 class Sagas:

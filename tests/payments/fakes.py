@@ -56,7 +56,7 @@ class MemoryStore:
         return True
 
     async def of_key(self, key: str) -> tuple[Intent, Attempt] | None:
-        intent_id = self.kept.keys[key]
+        intent_id = self.kept.keys.get(key)
         if intent_id is None:
             return None
         intent = await self.get(intent_id)

@@ -156,13 +156,13 @@ async def test_the_issuers_question_is_answered_by_the_customer(till: Till, work
     assert asked.action_url == f"https://shop.example/v1/test_provider/authorizations/{attempt_id}/complete"
     await till.container.provider().answer_challenge(attempt_id, approve=approve)
     await worker.drain()
-    assert (await till.facade.status(asked.intent_id)).status == status
+    assert (await till.authorize("pm_card_3ds")).status == status
     assert await till.events() == ["payment_requires_action", "payment_authorized" if approve else "payment_failed"]
 
 
 async def test_a_cancellation_that_overtakes_its_authorisation_leaves_a_tombstone(till: Till):
-    await till.facade.cancel("k", "ord_1")
-    await till.facade.cancel("k", "ord_1")
+    await till.facade.cancel("k", "ord_1", "cancelled")
+    await till.facade.cancel("k", "ord_1", "cancelled")
     with pytest.raises(PaymentVoided):
         await till.authorize()
     assert await till.count("select count(*) from payment_intent") == 0
@@ -172,8 +172,8 @@ async def test_a_cancellation_that_overtakes_its_authorisation_leaves_a_tombston
 async def test_racing_authorisations_and_cancellations_of_one_key_end_with_nothing_held(till: Till):
     for n in range(15):
         key = f"k{n}"
-        await asyncio.gather(till.facade.cancel(key, "ord_1"), till.authorize(key=key), return_exceptions=True)
-        await till.facade.cancel(key, "ord_1")
+        await asyncio.gather(till.facade.cancel(key, "ord_1", "cancelled"), till.authorize(key=key), return_exceptions=True)
+        await till.facade.cancel(key, "ord_1", "cancelled")
     assert await till.count("select count(*) from payment_intent where status <> 'cancelled'") == 0
     assert await till.count("select count(*) from attempt where operation = 'void' and status <> 'succeeded'") == 0
     held_at_provider = """
@@ -187,7 +187,7 @@ async def test_racing_authorisations_and_cancellations_of_one_key_end_with_nothi
 async def test_an_authorisation_that_reaches_the_provider_after_its_cancellation_is_refused_there(till: Till):
     with pytest.raises(PaymentPending):
         await till.authorize("pm_card_error_once")
-    await till.facade.cancel("k", "ord_1")
+    await till.facade.cancel("k", "ord_1", "cancelled")
     provider, attempt = till.container.provider(), await till.admin.fetchrow("select id from attempt where operation = 'authorize'")
     assert attempt is not None
     assert await provider.find(attempt["id"]) == Outcome(news=News.REFUSED, failure="cancelled")
@@ -196,7 +196,7 @@ async def test_an_authorisation_that_reaches_the_provider_after_its_cancellation
 async def test_captures_in_parts_and_the_release_of_the_rest_leave_books_that_say_so(till: Till):
     intent_id = (await till.authorize()).intent_id
     await till.facade.capture("c1", intent_id, Money(400, "USD"))
-    await till.facade.cancel("k", "ord_1")
+    await till.container.desk().cancel(intent_id, None)
     assert await till.balances() == {"authorizations": 0, "authorizations_offset": 0, "customer_payments": 400, "provider_receivable": 400}
     assert await till.events() == ["payment_authorized", "payment_captured", "payment_cancelled"]
 
@@ -206,7 +206,7 @@ async def test_a_capture_refused_for_good_gives_the_hold_back_to_whoever_cancels
     for _ in range(2):
         with pytest.raises(CaptureRefused):
             await till.facade.capture("c", intent_id, AMOUNT)
-    await till.facade.cancel("k", "ord_1")
+    await till.facade.cancel("k", "ord_1", "cancelled")
     assert await till.events() == ["payment_authorized", "payment_failed", "payment_cancelled"]
 
 
@@ -313,7 +313,7 @@ async def test_an_illegal_step_leaves_no_event(till: Till):
     intent_id = await till.captured()
     before = await till.events()
     with pytest.raises(IllegalPaymentTransition):
-        await till.facade.cancel("k", "ord_1")
+        await till.container.desk().cancel(intent_id, None)
     with pytest.raises(IllegalPaymentTransition):
         await till.facade.capture("c2", intent_id, AMOUNT)
     assert await till.events() == before

@@ -12,10 +12,9 @@ from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, I
 from modules.payments.domain.intent import Intent, IntentStatus
 from modules.payments.domain.ports import Notice
 from modules.payments.domain.service import PaymentsService
-from modules.payments.public import CaptureRefused, PaymentPending, PaymentVoided
+from modules.payments.public import Authorization, CaptureRefused, PaymentPending, PaymentVoided
 from shared.domain.clock import SystemClock
 from shared.domain.context import Context, begin
-from shared.domain.errors import Conflict, NotFound
 from shared.domain.guard import OutboundInTransaction, hold, let_go
 from shared.domain.money import Money, UnknownCurrency
 from shared.domain.once import KeyReused
@@ -104,7 +103,7 @@ async def test_the_customer_is_sent_to_the_issuer_and_the_webhook_ends_it(shop: 
     answer = await shop.authorize()
     assert (answer.status, answer.action_url) == ("requires_action", "https://issuer.example/1")
     await shop.hear(shop.attempt(Operation.AUTHORIZE), News.SUCCEEDED)
-    assert (await shop.payments.status(answer.intent_id)).status == "authorized"
+    assert await shop.authorize() == Authorization(intent_id=answer.intent_id, status="authorized")
     assert shop.events() == ["payment_requires_action", "payment_authorized"]
 
 
@@ -153,8 +152,6 @@ async def test_who_finds_another_at_work_asks_but_does_not_send(shop: Shop):
 
 
 async def test_who_was_frozen_after_its_claim_sends_nothing(shop: Shop):
-    with pytest.raises(NotFound):
-        await shop.payments.status("pin_unknown")
     intent = Intent("pin_1", "ord_1", AMOUNT, IntentStatus.PROCESSING, "att_1")
     attempt = Attempt("att_1", "pin_1", Operation.AUTHORIZE, AMOUNT, payment_method="pm_card_ok")
     late = Errand(intent, attempt, fresh=True, held=True, since=monotonic() - SLACK_S - 100)
@@ -181,7 +178,7 @@ async def test_nonsense_is_refused_before_anything_is_written(shop: Shop, amount
 
 
 async def test_a_cancellation_that_overtakes_its_authorisation_wins(shop: Shop):
-    await shop.payments.cancel("k", "ord_1")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
     with pytest.raises(PaymentVoided):
         await shop.authorize()
     assert shop.provider.calls == []
@@ -192,7 +189,7 @@ async def test_a_cancellation_during_the_call_wins_over_its_approval(shop: Shop)
     shop.provider.gate = asyncio.Event()
     authorizing = asyncio.ensure_future(shop.authorize())
     await shop.provider.entered.wait()
-    await shop.payments.cancel("k", "ord_1")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
     shop.provider.gate.set()
     with pytest.raises(PaymentVoided):
         await authorizing
@@ -203,8 +200,8 @@ async def test_a_cancellation_during_the_call_wins_over_its_approval(shop: Shop)
 
 async def test_cancelling_twice_is_cancelling_once(shop: Shop):
     await shop.authorize()
-    await shop.payments.cancel("k", "ord_1")
-    await shop.payments.cancel("k", "ord_1")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
     assert shop.provider.calls == ["authorize", "cancel"]
     assert shop.events() == ["payment_authorized", "payment_cancelled"]
     assert [book.kind for book in shop.kept.books] == ["authorized", "released"]
@@ -214,24 +211,74 @@ async def test_a_cancellation_is_repeated_until_the_provider_has_confirmed(shop:
     await shop.authorize()
     shop.provider.lose_calls = True
     with pytest.raises(PaymentPending):
-        await shop.payments.cancel("k", "ord_1")
+        await shop.payments.cancel("k", "ord_1", "cancelled")
     shop.provider.lose_calls = False
-    await shop.payments.cancel("k", "ord_1")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
     assert shop.attempt(Operation.VOID).status is AttemptStatus.SUCCEEDED
     assert shop.events() == ["payment_authorized", "payment_cancelled"]
 
 
 async def test_other_keys_of_the_reference_are_not_touched_by_a_cancellation(shop: Shop):
-    await shop.payments.cancel("first", "ord_1")
+    await shop.payments.cancel("first", "ord_1", "cancelled")
     assert (await shop.authorize("second")).status == "authorized"
 
 
-async def test_captured_money_is_not_cancelled_and_nothing_is_told(shop: Shop):
+@pytest.mark.parametrize(
+    ("captured", "told"),
+    [(1000, ["payment_captured", "refund_succeeded"]), (400, ["payment_captured", "payment_cancelled", "refund_succeeded"])],
+)
+async def test_cancelling_gives_back_once_what_was_captured_and_gives_up_the_rest(shop: Shop, captured: int, told: list[str]):
+    answer = await shop.authorize()
+    await shop.payments.capture("c", answer.intent_id, Money(captured, "USD"))
+    for _ in range(2):
+        assert await shop.payments.cancel("k", "ord_1", "cancelled") == captured
+    assert (shop.intent.capturable, shop.intent.refundable, shop.intent.refunded) == (0, 0, captured)
+    assert shop.events() == ["payment_authorized", *told]
+
+
+async def test_cancelling_gives_back_only_what_is_not_back_yet(shop: Shop):
     answer = await shop.authorize()
     await shop.payments.capture("c", answer.intent_id, AMOUNT)
-    with pytest.raises(Conflict):
-        await shop.payments.cancel("k", "ord_1")
-    assert shop.events() == ["payment_authorized", "payment_captured"]
+    await shop.payments.refund("r", answer.intent_id, Money(300, "USD"), "broken")
+    await shop.payments.cancel("k", "ord_1", "cancelled")
+    assert (shop.intent.refunded, shop.intent.refunding) == (1000, 0)
+    assert shop.events()[-2:] == ["refund_succeeded", "refund_succeeded"]
+
+
+@pytest.mark.parametrize("by_hand", [[], [400], [400, 600], [1000]])
+async def test_the_rest_is_captured_once_whatever_others_have_captured(shop: Shop, by_hand: list[int]):
+    answer = await shop.authorize()
+    for amount in by_hand:
+        await shop.payments.capture(f"c{amount}", answer.intent_id, Money(amount, "USD"))
+    for _ in range(2):
+        assert await shop.payments.capture_rest("rest", answer.intent_id) == 1000
+    assert shop.intent.status is IntentStatus.CAPTURED
+
+
+async def test_the_rest_of_a_capture_under_way_is_not_known_yet(shop: Shop):
+    answer = await shop.authorize()
+    shop.provider.lose_answers = True
+    with pytest.raises(PaymentPending):
+        await shop.payments.capture("c", answer.intent_id, Money(400, "USD"))
+    with pytest.raises(PaymentPending):
+        await shop.payments.capture_rest("rest", answer.intent_id)
+    await shop.payments.capture("c", answer.intent_id, Money(400, "USD"))
+    shop.provider.lose_answers = False
+    assert await shop.payments.capture_rest("rest", answer.intent_id) == 1000
+
+
+async def test_the_rest_that_was_given_up_is_not_captured(shop: Shop):
+    answer = await shop.authorize()
+    await shop.payments.capture("c", answer.intent_id, Money(400, "USD"))
+    await shop.payments.cancel_intent(answer.intent_id, None)
+    assert await shop.payments.capture_rest("rest", answer.intent_id) == 400
+
+
+async def test_the_rest_of_a_payment_that_was_called_off_is_refused(shop: Shop):
+    answer = await shop.authorize()
+    await shop.payments.cancel("k", "ord_1", "cancelled")
+    with pytest.raises(PaymentVoided):
+        await shop.payments.capture_rest("rest", answer.intent_id)
 
 
 async def test_several_captures_take_what_was_authorised_and_no_more(shop: Shop):
@@ -252,7 +299,7 @@ async def test_a_capture_without_an_answer_is_pending_and_taken_once(shop: Shop)
     with pytest.raises(PaymentPending):
         await shop.payments.capture("c", answer.intent_id, AMOUNT)
     with pytest.raises(IllegalPaymentTransition):
-        await shop.payments.cancel("k", "ord_1")
+        await shop.payments.cancel("k", "ord_1", "cancelled")
     await shop.payments.capture("c", answer.intent_id, AMOUNT)
     assert shop.provider.calls == ["authorize", "capture", "find"]
     assert shop.intent.captured == 1000
@@ -286,16 +333,6 @@ async def test_a_refund_is_given_once_per_key_and_told(shop: Shop):
         await shop.payments.refund("r", answer.intent_id, Money(300, "USD"), "late")
     assert (shop.intent.refunded, shop.intent.refunding) == (300, 0)
     assert shop.events()[-1] == "refund_succeeded"
-
-
-async def test_the_rest_is_given_back_once_per_key_and_only_what_is_left(shop: Shop):
-    answer = await shop.authorize()
-    await shop.payments.capture("c", answer.intent_id, AMOUNT)
-    await shop.payments.refund("r", answer.intent_id, Money(300, "USD"), "broken")
-    for key in ("rest", "rest", "another"):
-        await shop.payments.refund_rest(key, answer.intent_id, "cancelled")
-    assert (shop.intent.refunded, shop.intent.refunding) == (1000, 0)
-    assert shop.events()[-2:] == ["refund_succeeded", "refund_succeeded"]
 
 
 async def test_a_refund_without_an_answer_is_pending_and_counts_until_it_fails(shop: Shop):

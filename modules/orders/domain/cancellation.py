@@ -13,25 +13,16 @@ CANCEL_ORDER: Final = "orders.cancel_order"
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What was captured is given back; with nothing captured the authorisation is voided."""
+    """`captured`, in minor units, is what calling the payment off found to give back."""
 
     order_id: str
     attempt_key: str
-    intent_id: str
-    captured: bool
     reason: str
+    captured: int = 0
 
     @classmethod
     def of(cls, order: Order, reason: str) -> "CancelOrder":
-        if order.intent_id is None:
-            raise ValueError("an order is placed with an authorised payment")
-        return cls(
-            order_id=order.id,
-            attempt_key=order.attempt_key,
-            intent_id=order.intent_id,
-            captured=order.captured > 0,
-            reason=reason,
-        )
+        return cls(order_id=order.id, attempt_key=order.attempt_key, reason=reason)
 
 
 class CancellationSteps:
@@ -56,11 +47,8 @@ class CancellationSteps:
         )
 
     async def _return_money(self, state: CancelOrder, call: Call) -> CancelOrder:
-        if state.captured:
-            await self._payment.give_back(call.key, state.intent_id, state.reason)
-        else:
-            await self._payment.void(state.attempt_key, state.order_id)
-        return state
+        captured = await self._payment.call_off(state.attempt_key, state.order_id, state.reason)
+        return msgspec.structs.replace(state, captured=captured)
 
     async def _return_stock(self, state: CancelOrder, call: Call) -> CancelOrder:
         await self._stock.give_back(state.attempt_key)

@@ -23,7 +23,8 @@ RECHECK_ACTION: Final = timedelta(minutes=2)
 
 
 class CompleteCart(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one attempt. `attempt_key` names its hold and its authorisation, the same on every retry."""
+    """The state of one attempt. `attempt_key` names its hold and its authorisation, the same on every retry; `captured` is in
+    minor units, and is less than the amount where staff has given up a part of it."""
 
     cart_id: str
     order_id: str
@@ -34,6 +35,7 @@ class CompleteCart(msgspec.Struct, frozen=True, kw_only=True):
     hold_seconds: int
     intent_id: str | None = None
     action_url: str | None = None
+    captured: int = 0
     capture_refused: bool = False
 
     @classmethod
@@ -69,7 +71,7 @@ class CompletionSteps:
             state=CompleteCart,
             steps=[
                 Remote("reserve", self._reserve, self._release),
-                Remote("authorize", self._authorize, self._void),
+                Remote("authorize", self._authorize, self._call_off),
                 Remote("allocate", self._allocate, self._give_back),
                 Local("place", self._place, pivot=True),
                 Remote("capture", self._capture),
@@ -95,8 +97,8 @@ class CompletionSteps:
             raise Waiting(state.needs_action(answer), RECHECK_ACTION)
         return state.authorized(answer.intent_id)
 
-    async def _void(self, state: CompleteCart, call: Call) -> CompleteCart:
-        await self._payment.void(state.attempt_key, state.order_id)
+    async def _call_off(self, state: CompleteCart, call: Call) -> CompleteCart:
+        await self._payment.call_off(state.attempt_key, state.order_id, "completion_failed")
         return state
 
     async def _allocate(self, state: CompleteCart, call: Call) -> CompleteCart:
@@ -119,10 +121,10 @@ class CompletionSteps:
 
     async def _capture(self, state: CompleteCart, call: Call) -> CompleteCart:
         try:
-            await self._payment.capture(call.key, intent_of(state), state.amount)
+            captured = await self._payment.capture(call.key, intent_of(state))
         except CaptureRefused:
             return msgspec.structs.replace(state, capture_refused=True)
-        return state
+        return msgspec.structs.replace(state, captured=captured)
 
     async def _finish(self, work: Work, state: CompleteCart, failure: Failure | None) -> Completion:
         if failure is not None:
@@ -134,7 +136,7 @@ class CompletionSteps:
             order.saga_id = work.begin_saga(CANCEL_ORDER, CancelOrder.of(order, "payment_refused"), key=order.id)
             work.record(OrderCancelled(order_id=order.id, cause="payment_refused"), version=order.version)
         else:
-            record_capture(work, order, order.total.amount)
+            record_capture(work, order, state.captured)
         await work.orders.save(order)
         return Completion(order=order_view(order))
 

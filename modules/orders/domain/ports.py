@@ -112,12 +112,11 @@ class Payment(Protocol):
 
     async def authorize(self, key: str, order_id: str, amount: Money, payment_method: str) -> Authorization: ...
 
-    async def capture(self, key: str, intent_id: str, amount: Money) -> None:
-        """Raises CaptureRefused when it is for good."""
+    async def capture(self, key: str, intent_id: str) -> int:
+        """Take what nobody has taken yet; answers the sum of all captures, in minor units. Raises CaptureRefused when it is for good."""
         ...
 
-    async def void(self, key: str, order_id: str) -> None: ...
-
-    async def give_back(self, key: str, intent_id: str, reason: str) -> None:
-        """Begin to give back all that was captured and is neither back nor on its way. How it ends is told by an event."""
+    async def call_off(self, key: str, order_id: str, reason: str) -> int:
+        """Give up what was authorised, or still will be, with `key`, and begin to give back what was captured; answers the sum
+        that was captured, in minor units. How the giving back ends is told by an event."""
         ...

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from modules.orders.domain.completion import record_capture
+from modules.orders.domain.order import Order
 from modules.orders.domain.ports import Work
 from shared.domain.errors import NotFound
 from shared.domain.events import Delivery
@@ -20,6 +21,7 @@ class PaymentMoved(msgspec.Struct, frozen=True):
 class PaymentCaptured(msgspec.Struct, frozen=True):
     """`captured` is the sum of the intent's captures so far, in minor units."""
 
+    intent_id: str
     reference: str
     captured: int
 
@@ -27,8 +29,18 @@ class PaymentCaptured(msgspec.Struct, frozen=True):
 class RefundSucceeded(msgspec.Struct, frozen=True):
     """`refunded` is the sum of the intent's refunds so far, in minor units."""
 
+    intent_id: str
     reference: str
     refunded: int
+
+
+class RefundFailed(msgspec.Struct, frozen=True):
+    """`refunded` is the sum of the refunds that stand, in minor units; `failure` is the provider's code."""
+
+    intent_id: str
+    reference: str
+    refunded: int
+    failure: str
 
 
 async def payment_moved(work: Work, delivery: Delivery[PaymentMoved]) -> None:
@@ -42,38 +54,30 @@ async def payment_moved(work: Work, delivery: Delivery[PaymentMoved]) -> None:
 
 
 async def payment_captured(work: Work, delivery: Delivery[PaymentCaptured]) -> None:
-    try:
-        order = await work.orders.lock(delivery.data.reference)
-    except NotFound:
-        return
-    record_capture(work, order, delivery.data.captured)
-    await work.orders.save(order)
-
-
-class RefundFailed(msgspec.Struct, frozen=True):
-    """`refunded` is the sum of the refunds that stand, in minor units; `failure` is the provider's code."""
-
-    reference: str
-    refunded: int
-    failure: str
+    if (order := await _paid_by(work, delivery.data.intent_id, delivery.data.reference)) is not None:
+        record_capture(work, order, delivery.data.captured)
+        await work.orders.save(order)
 
 
 async def refund_succeeded(work: Work, delivery: Delivery[RefundSucceeded]) -> None:
-    try:
-        order = await work.orders.lock(delivery.data.reference)
-    except NotFound:
-        return
-    if order.record_refund(delivery.data.refunded):
+    order = await _paid_by(work, delivery.data.intent_id, delivery.data.reference)
+    if order is not None and order.record_refund(delivery.data.refunded):
         await work.orders.save(order)
 
 
 async def refund_failed(work: Work, delivery: Delivery[RefundFailed]) -> None:
+    if (order := await _paid_by(work, delivery.data.intent_id, delivery.data.reference)) is not None:
+        order.record_failed_refund(delivery.data.refunded, delivery.data.failure)
+        await work.orders.save(order)
+
+
+async def _paid_by(work: Work, intent_id: str, reference: str) -> Order | None:
+    """None for what is not an order's, and for an attempt of a completion that has placed no order: its saga knows its money."""
     try:
-        order = await work.orders.lock(delivery.data.reference)
+        order = await work.orders.lock(reference)
     except NotFound:
-        return
-    order.record_failed_refund(delivery.data.refunded, delivery.data.failure)
-    await work.orders.save(order)
+        return None
+    return order if order.intent_id == intent_id else None
 
 
 SUBSCRIPTIONS: Final[tuple[Subscription[Work], ...]] = (

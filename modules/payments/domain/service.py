@@ -39,10 +39,6 @@ class PaymentsService:
 
         return authorization((await self._finish(await self._transact(begin))).intent)
 
-    async def status(self, intent_id: str) -> Authorization:
-        """See Payments.status."""
-        return authorization(await self._transact(lambda work: work.payments.get(intent_id)))
-
     async def capture(self, key: str, intent_id: str, amount: Money | None, expected_version: int | None = None) -> None:
         """See Payments.capture; without an amount all that is left is taken."""
 
@@ -57,21 +53,42 @@ class PaymentsService:
             intent.begin_capture(part)
             return await self._begin(work, intent, Attempt(new_id("att"), intent_id, Operation.CAPTURE, part, key=key))
 
-        attempt = (await self._finish(await self._transact(begin))).attempt
-        if attempt.open:
-            raise PaymentPending("the provider has not said yet whether it captured", retry_after=1)
-        if attempt.status is AttemptStatus.REFUSED:
-            raise CaptureRefused("the provider refuses to capture", failure=attempt.failure)
+        await self._finish_capture(await self._transact(begin))
 
-    async def cancel(self, key: str, reference: str) -> None:
+    async def capture_rest(self, key: str, intent_id: str) -> int:
+        """See Payments.capture_rest."""
+
+        async def begin(work: Work) -> Settled | Errand | Intent:
+            intent, known = await work.payments.lock(intent_id, Operation.CAPTURE, key)
+            if known is not None:
+                return await self._clearing.resume(work, intent, known) or Settled(intent, known)
+            if intent.status is IntentStatus.CANCELLED:
+                raise PaymentVoided("the payment was called off")
+            if intent.capturing:
+                raise PaymentPending("another capture is under way", retry_after=1)
+            if intent.status is IntentStatus.CAPTURED:
+                return intent
+            rest = Money(intent.capturable, intent.amount.currency)
+            intent.begin_capture(rest)
+            return await self._begin(work, intent, Attempt(new_id("att"), intent_id, Operation.CAPTURE, rest, key=key))
+
+        begun = await self._transact(begin)
+        return (begun if isinstance(begun, Intent) else await self._finish_capture(begun)).captured
+
+    async def cancel(self, key: str, reference: str, reason: str) -> int:
         """See Payments.cancel."""
 
-        async def begin(work: Work) -> Settled | Errand | None:
-            if await work.payments.forbid(key, reference) or (known := await work.payments.of_key(key)) is None:
-                return None
-            return await self._void(work, known[0].id)
+        async def find(work: Work) -> Intent | None:
+            known = await work.payments.of_key(key)
+            if known is None and not await work.payments.forbid(key, reference):
+                known = await work.payments.of_key(key)
+            return known[0] if known else None
 
-        await self._finish_void(await self._transact(begin))
+        if (intent := await self._transact(find)) is None:
+            return 0
+        if intent.status is not IntentStatus.CAPTURED:
+            await self.cancel_intent(intent.id, expected_version=None)
+        return await self._refund_rest(key, intent.id, reason)
 
     async def cancel_intent(self, intent_id: str, expected_version: int | None) -> None:
         """Call a payment off by its own id: what is not captured is given up."""
@@ -95,21 +112,21 @@ class PaymentsService:
 
         return (await self._finish(await self._transact(begin))).attempt.id
 
-    async def refund_rest(self, key: str, intent_id: str, reason: str) -> None:
-        """See Payments.refund_rest."""
+    async def _refund_rest(self, key: str, intent_id: str, reason: str) -> int:
+        """Give back all that was captured and is neither back nor on its way; answers how much was captured."""
 
-        async def begin(work: Work) -> Settled | Errand | None:
+        async def begin(work: Work) -> Settled | Errand | Intent:
             intent, known = await work.payments.lock(intent_id, Operation.REFUND, key)
             if known is not None:
                 return await self._clearing.resume(work, intent, known) or Settled(intent, known)
             if not intent.refundable:
-                return None
+                return intent
             rest = Money(intent.refundable, intent.amount.currency)
             intent.begin_refund(rest)
             return await self._begin(work, intent, Attempt(new_id("rfd"), intent_id, Operation.REFUND, rest, key=key, reason=reason))
 
-        if (begun := await self._transact(begin)) is not None:
-            await self._finish(begun)
+        begun = await self._transact(begin)
+        return (begun if isinstance(begun, Intent) else (await self._finish(begun)).intent).captured
 
     async def confirm(self, key: str, intent_id: str, payment_method: str, expected_version: int | None) -> None:
         """Try to authorise an intent with a card; a declined one may be tried again with another."""
@@ -146,6 +163,14 @@ class PaymentsService:
 
     async def _finish(self, begun: Settled | Errand) -> Settled:
         return begun if isinstance(begun, Settled) else await self._clearing.carry_out(begun)
+
+    async def _finish_capture(self, begun: Settled | Errand) -> Intent:
+        settled = await self._finish(begun)
+        if settled.attempt.open:
+            raise PaymentPending("the provider has not said yet whether it captured", retry_after=1)
+        if settled.attempt.status is AttemptStatus.REFUSED:
+            raise CaptureRefused("the provider refuses to capture", failure=settled.attempt.failure)
+        return settled.intent
 
     async def _finish_void(self, begun: Settled | Errand | None) -> None:
         if begun is not None and (await self._finish(begun)).attempt.open:
