@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
 from shared.infra.saga.engine import USUAL, SagaEngine, Timing
-from shared.infra.supervisor import Loop, idle
+from shared.infra.supervisor import Loop, ended, idle
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 8
 """Sagas of one module that one process runs at a time: a slow provider delays none of the others."""
@@ -24,15 +28,18 @@ class Recovery:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:
-            while not stop.is_set():
-                self._ear.clear()
-                free = AT_ONCE - len(self._running)
-                for claimed in await self._engine.claim(free) if free else ():
-                    task = group.create_task(self._engine.resume(claimed, stop))
-                    self._running.add(task)
-                    task.add_done_callback(self._ended)
-                await idle(stop, self._ear, self._poll_s)
+        while not stop.is_set():
+            self._ear.clear()
+            free = AT_ONCE - len(self._running)
+            for claimed in await self._engine.claim(free) if free else ():
+                task = asyncio.create_task(self._engine.resume(claimed, stop), name=claimed.instance.id)
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+            await idle(stop, self._ear, self._poll_s)
+
+    async def finish(self, within_s: float) -> None:
+        """They end by themselves, between two steps. Whichever is cancelled is claimed again when its claim has run out."""
+        await ended(self._running, within_s)
 
     async def drain(self) -> int:
         """Until nothing is due; answers how often a saga was gone on with."""
@@ -45,6 +52,8 @@ class Recovery:
         """There is room again, and what was put off may be due."""
         self._running.discard(task)
         self._ear.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("saga_run_broken", saga_id=task.get_name(), error=repr(error), exc_info=error)
 
 
 class SagaWorker:
@@ -56,7 +65,7 @@ class SagaWorker:
         ]
 
     def loops(self) -> list[Loop]:
-        return [Loop(recovery.name, recovery.run) for recovery in self._recoveries]
+        return [Loop(recovery.name, recovery.run, recovery.finish) for recovery in self._recoveries]
 
     async def drain(self) -> int:
         return sum([await recovery.drain() for recovery in self._recoveries])

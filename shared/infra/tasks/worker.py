@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
-from shared.domain.errors import Busy
+from shared.domain.errors import Busy, Unavailable
 from shared.infra.db import once as idempotency
 from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
 from shared.infra.db.transact import Transact
@@ -20,7 +20,7 @@ from shared.infra.events.registry import Consumer, Registry
 from shared.infra.events.resuming import HandleLater, Send
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
-from shared.infra.supervisor import Loop, Supervisor, idle
+from shared.infra.supervisor import Loop, Supervisor, ended, idle
 from shared.infra.tasks.claims import CLAIM_S, Claimed, Claims, Outcome
 from shared.infra.tasks.retry import delay_after, told
 from shared.infra.tasks.running import RunKind, Runner
@@ -35,7 +35,9 @@ PURGE_EVERY: Final = 60
 CHUNK: Final = 500
 
 RACES: Final = 5
-LET_FINISH_S: Final = 8.0
+GIVE_BACK_S: Final = 2.0
+"""What is kept of the time for finishing; without an answer of the database, the claims run out by themselves."""
+
 AGAIN_S: Final = 1.0
 
 
@@ -55,10 +57,10 @@ class Bench:
 
     def loops(self) -> list[Loop]:
         name = self._module.name
-        return [Loop(f"tasks of {name}", self.run), Loop(f"claims of {name}", self.keep)]
+        return [Loop(f"tasks of {name}", self.run, self.finish), Loop(f"claims of {name}", self.keep)]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Claim and run; when it is to stop, let what runs finish, and give back what does not."""
+        """Claim and run, as long as it is not to stop."""
         while not stop.is_set():
             self._ear.clear()
             free = self._places - len(self._running)
@@ -69,19 +71,27 @@ class Bench:
                 free -= 1
             if free or len(self._running) == self._places:
                 await idle(stop, self._ear, POLL_S)
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=LET_FINISH_S)
-            given_back = [self._running[running] for running in late]
-            for running in late:
-                running.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-            await self._store_all([Outcome(task, "ready", counted=False) for task in given_back])
+
+    async def finish(self, within_s: float) -> None:
+        """Let what runs end, with its claims renewed meanwhile, and give back what does not end in time."""
+        ends = monotonic() + within_s - GIVE_BACK_S
+        try:
+            while self._running and (left := ends - monotonic()) > 0:
+                await asyncio.wait(self._running, timeout=min(left, self._claims.claim_s / 3))
+                with suppress(Unavailable):
+                    await self._renew()
+        finally:
+            claimed = dict(self._running)
+            late = await ended(claimed, 0.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._store_all([Outcome(claimed[running], "ready", counted=False) for running in late])
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Renew the claims of what runs, free those of vanished workers, remove what ended long ago."""
         polls, renewed, more = 0, monotonic(), False
         while not stop.is_set():
-            if self._inside and monotonic() - renewed >= self._claims.claim_s / 3:
+            if monotonic() - renewed >= self._claims.claim_s / 3:
                 await self._renew()
                 renewed = monotonic()
             await self._tend()
@@ -191,7 +201,8 @@ class Bench:
             self._ear.set()
 
     async def _renew(self) -> None:
-        inside = dict(self._inside)
+        if not (inside := dict(self._inside)):
+            return
         ours = await self._claims.renew([task for task, _ in inside.values()])
         for id, (task, running) in inside.items():
             if id not in ours and id in self._inside and running is not None:

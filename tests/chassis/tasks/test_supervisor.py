@@ -7,7 +7,7 @@ from asyncpg import AdminShutdownError
 from structlog.testing import capture_logs
 
 from shared.domain.errors import Busy
-from shared.infra.supervisor import Loop, Supervisor, supervised
+from shared.infra.supervisor import Loop, Supervisor, ended, supervised
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +93,89 @@ async def test_a_loop_that_ends_by_itself_is_a_crash():
     loop = Loop("ending", ending)
     await Supervisor([loop]).run(stop)
     assert loop.crashes == 2
+
+
+async def test_a_loop_that_waits_for_something_cancelled_has_crashed_and_goes_on():
+    """The loop itself was not cancelled: without a word, it would be gone for the rest of the process' life."""
+    stop = asyncio.Event()
+    runs = 0
+
+    async def waiting(stop: asyncio.Event) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            stop.set()
+            return
+        cancelled = asyncio.get_running_loop().create_future()
+        cancelled.cancel()
+        await cancelled
+
+    loop = Loop("waiting", waiting)
+    await Supervisor([loop]).run(stop)
+    assert (runs, loop.crashes, loop.last_error) == (2, 1, "CancelledError()")
+
+
+async def test_what_a_loop_has_begun_outlives_its_crashes_and_is_finished_once_after_the_last_run():
+    stop = asyncio.Event()
+    seen: list[str] = []
+
+    async def crashing(stop: asyncio.Event) -> None:
+        seen.append("run")
+        if len(seen) == 2:
+            stop.set()
+        raise KeyError("no luck")
+
+    async def finish(within_s: float) -> None:
+        seen.append(f"finish within {within_s:.0f} s")
+
+    await Supervisor([Loop("crashing", crashing, finish)], grace_s=3.0).run(stop)
+    assert seen == ["run", "run", "finish within 3 s"]
+
+
+async def test_a_finish_that_fails_is_a_crash():
+    async def waiting(stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def finish(within_s: float) -> None:
+        raise KeyError("no luck")
+
+    loop = Loop("waiting", waiting, finish)
+    async with supervised([loop]):
+        pass
+    assert (loop.crashes, loop.last_error) == (1, "KeyError('no luck')")
+
+
+async def test_a_cut_leaves_no_time_to_finish():
+    stop, cut, began = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    times: list[float] = []
+
+    async def stubborn(stop: asyncio.Event) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async def finish(within_s: float) -> None:
+        times.append(within_s)
+
+    running = asyncio.create_task(Supervisor([Loop("stubborn", stubborn, finish)], grace_s=3600.0, cut=cut).run(stop))
+    await began.wait()
+    stop.set()
+    await asyncio.sleep(0)
+    cut.set()
+    await running
+    assert times == [0.0]
+
+
+async def test_what_is_late_is_cancelled_and_waited_for():
+    async def late() -> None:
+        await asyncio.Event().wait()
+
+    async def quick() -> None:
+        pass
+
+    tasks = [asyncio.create_task(late()), asyncio.create_task(quick())]
+    await tasks[1]
+    assert await ended(tasks, 0.0) == tasks[:1]
+    assert tasks[0].cancelled()
 
 
 async def test_a_stop_waits_for_what_a_loop_has_begun():
