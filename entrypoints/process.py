@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from entrypoints.container import Root, hosted
+from entrypoints.measuring import measure
 from shared.infra.db.connections import Connections
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.supervisor import Loop, idle, supervised
@@ -25,6 +26,8 @@ async def running(root: Root, *, with_worker: bool) -> AsyncIterator[None]:
         loops += build_worker(root).loops()
     else:
         loops.append(Loop("wake-up", Wakeup([module.database for module in hosted(root)]).run))
+    if root.settings().metrics_port:
+        measure(root, loops, [])
     try:
         async with exporting(root.settings().otlp_endpoint), supervised(loops):
             settle_garbage()

@@ -7,6 +7,10 @@ from shared.domain.clock import SystemClock
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connections, connector
 from shared.infra.redis_pool import GuardedPool
+from shared.infra.metrics.instruments import Metrics
+from shared.infra.metrics.process import Breakers
+from shared.infra.metrics.requests import Requests
+from shared.infra.limits.limits import Limits
 from shared.infra.secrets import Secret, role_password
 from shared.infra.signing import Signer
 from shared.infra.tokens import SigningKey, TokenIssuer, TokenVerifier
@@ -21,6 +25,10 @@ class SharedContainer(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
 
     connect = providers.Singleton(connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret))
+    metrics = providers.Singleton(Metrics)
+    requests = providers.Singleton(Requests, metrics)
+    breakers = providers.Singleton(Breakers, metrics)
+
     connections = providers.Singleton(Connections, connect, limit=settings.provided.db_connections)
 
     redis_pool = providers.Singleton(

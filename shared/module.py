@@ -13,6 +13,7 @@ from shared.infra.db.database import Database
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
 from shared.infra.tasks.kind import Cron, TaskKind
+from shared.infra.metrics.figures import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +36,4 @@ class Module:
     crons: Sequence[Cron] = ()
     sagas: Sequence[Saga[Any, Any]] = ()
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    figures: Sequence[Figure] = ()

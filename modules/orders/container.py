@@ -11,6 +11,7 @@ from modules.orders.domain.completion import CompletionSteps
 from modules.orders.domain.orders import OrderService
 from modules.orders.domain.policy import POLICY
 from modules.orders.infra.catalog import CatalogAdapter
+from modules.orders.infra.figures import FIGURES
 from modules.orders.infra.inventory import InventoryAdapter
 from modules.orders.infra.payments import PaymentsAdapter
 from modules.orders.infra.queries import SqlOrderQueries
@@ -59,4 +60,5 @@ class OrdersContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         subscriptions=SUBSCRIPTIONS,
         sagas=sagas,
+        figures=FIGURES,
     )

@@ -10,6 +10,7 @@ from modules.payments.domain.desk import PaymentDesk
 from modules.payments.domain.policy import POLICY
 from modules.payments.domain.service import PaymentsService
 from modules.payments.infra.balance_check import BalanceCheck
+from modules.payments.infra.figures import FIGURES
 from modules.payments.infra.jobs import kinds, recurring
 from modules.payments.infra.ledger import SqlLedgerQueries
 from modules.payments.infra.provider_check import ProviderCheck
@@ -57,6 +58,7 @@ class PaymentsContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         tasks=providers.Singleton(kinds, crons, webhooks),
         crons=crons,
+        figures=FIGURES,
         checks=providers.Dict(
             trial_balance=providers.Singleton(BalanceCheck, ledger),
             provider=providers.Singleton(ProviderCheck, production=settings.production),

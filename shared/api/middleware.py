@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from logging import ERROR, INFO, WARNING
 from time import perf_counter
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Protocol, TypeGuard
 
 import structlog
 from litestar.enums import ScopeType
@@ -54,6 +54,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _log = structlog.get_logger("tenon.access")
 
 
+class Meter(Protocol):
+    def __call__(self, method: str, route: str, status: int, seconds: float, context: Context) -> None:
+        """One request is over. `route` is its template, or UNMATCHED."""
+
+
+def nobody(method: str, route: str, status: int, seconds: float, context: Context) -> None:
+    """Measures nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EdgeOptions:
     """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers.
@@ -70,6 +79,7 @@ class EdgeOptions:
 
 
 class Edge:
+    meter: Meter = nobody
     """An ASGI application around the router's."""
 
     def __init__(
@@ -88,6 +98,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
+        self._meter = options.meter
             await self._app(scope, receive, send)
             return
         headers, size, repeated = read_headers(scope)
@@ -109,6 +120,7 @@ class Edge:
             log_request(exchange)
             if span is not None:
                 span.end(exchange.route, exchange.status)
+            self._meter(scope["method"], exchange.route or UNMATCHED, exchange.status, perf_counter() - exchange.began, context)
 
     def _begin(self, scope: HTTPScope, traceparent: str | None) -> tuple[Context, ServerSpan | None]:
         spans, caller = self._spans(), continued(traceparent)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.api.refusals import BodyTooLarge, Fault, InternalError, MethodNotAllowed, Refusal, RouteNotFound
+from shared.domain.context import current
 from shared.domain.errors import (
     Conflict,
     Declined,
@@ -74,6 +75,8 @@ class ProblemWriter:
         self._pages = f"{public_url.rstrip('/')}/problems/"
 
     def write(self, error: DomainError, *, instance: str, trace_id: str) -> Rendered:
+        """The log line of the request names the problem, too."""
+        current().log["problem"] = error.code
         status = status_of(type(error))
         document = {
             "type": self._pages + error.code,

@@ -50,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     modules: Annotated[tuple[str, ...], Meta(description="The modules that this process hosts, separated by commas; empty: all.")] = ()
     host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="The port to listen on.")] = 8000
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="The port on the same address where Prometheus finds metrics; 0: there are none.")
+    ] = 0
     public_url: Annotated[
         str,
         Meta(
@@ -194,6 +197,8 @@ def _is_secret(annotation: Any) -> bool:
 
 
 def allowed(annotation: Any) -> str:
+    if values.get("notice_seconds", 5) >= values.get("drain_seconds", 25):
+        faults.append(f"{variable('notice_seconds')}: give it less than {variable('drain_seconds')}, of which it is a part")
     """What a setting's value may be: `a whole number from 1 to 65535`, `one of json, console`."""
     if _is_secret(annotation):
         return "a secret"

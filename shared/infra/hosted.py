@@ -9,6 +9,7 @@ from shared.infra.db.database import Database
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
 from shared.infra.tasks.kind import Cron, TaskKind
+from shared.infra.metrics.figures import Figure
 
 
 class Hosted(Protocol):
@@ -30,3 +31,5 @@ class Hosted(Protocol):
     def crons(self) -> Sequence[Cron]: ...
     @property
     def sagas(self) -> Sequence[Saga[Any, Any]]: ...
+    @property
+    def figures(self) -> Sequence[Figure]: ...

@@ -24,6 +24,7 @@ _QUIET: Final = {
     "sqlalchemy.engine": logging.WARNING,
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
 }
 """Libraries that say per process, request or statement what our own line says better."""
 

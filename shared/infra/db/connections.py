@@ -107,8 +107,8 @@ class Connections:
         patience_s: float = 0.25,
         set_aside: int | None = None,
     ) -> None:
+        self.limit = limit
         self._connect = connect
-        self._limit = limit
         self._idle_s = idle_s
         self._wait_s = wait_s
         self._patience_s = min(patience_s, wait_s)
@@ -121,6 +121,15 @@ class Connections:
         self.open = 0
         self.peak = 0
         self.opened = 0
+        self.refused = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiters)
+
+    def by_role(self) -> dict[str, tuple[int, int]]:
+        """How many connections are open, and how many of them idle."""
+        return {role: (number, len(self._idle.get(role, ()))) for role, number in self._open_of.items()}
 
     def use(self, role: str) -> Lease:
         """A connection of `role` for the time of an `async with`; raises SecondConnection, Busy and what connecting raises."""
@@ -170,7 +179,7 @@ class Connections:
             return False, None
         connection = self._pop_idle(role)
         if connection is None:
-            if self.open >= self._limit and not (impatient and self._evict()):
+            if self.open >= self.limit and not (impatient and self._evict()):
                 return False, None
             self.open += 1
             self._open_of[role] += 1
@@ -230,6 +239,7 @@ class Connections:
             raise
         if not waiter.given.done():
             self._waiters.remove(waiter)
+            self.refused += 1
             raise Busy("every database connection is in use", retry_after=1)
         return waiter.given.result()
 

@@ -21,8 +21,8 @@ from cursor cross join lateral (
 ) tasks order by subscription, shard_group
 """
 _BEHIND: Final = """
-select count(*) from (
-    select from {publisher}.event, (select consumed, last_id, shard_group, shard_groups from cursor where subscription = $1 and
+select count(*)::integer, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (
+    select created_at from {publisher}.event, (select consumed, last_id, shard_group, shard_groups from cursor where subscription = $1 and
         publisher = $2 and shard_group = $3) place
     where not pg_visible_in_snapshot(xid, consumed) and id > last_id and type = any($4) and shard % shard_groups = shard_group
         and xid >= pg_snapshot_xmin(consumed)
@@ -50,6 +50,13 @@ class CursorRow(msgspec.Struct, frozen=True):
     waiting: int
 
 
+class Lag(msgspec.Struct, frozen=True):
+    """What a subscription has not read yet: how many events, counted up to ten thousand, and the age of the oldest of them."""
+
+    events: int
+    seconds: float
+
+
 class CursorDesk:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,9 +65,11 @@ class CursorDesk:
         return await self._database.views(CursorRow, _LIST)
 
     async def behind(self, row: CursorRow, types: Sequence[str]) -> int:
-        """How many events it has not read yet; counting stops at ten thousand."""
+        return (await self.lag(row, types)).events
+
+    async def lag(self, row: CursorRow, types: Sequence[str]) -> Lag:
         sql = _BEHIND.format(publisher=row.publisher)
-        return int(await self._database.fetchval(sql, row.subscription, row.publisher, row.shard_group, [*types]))
+        return await self._database.view(Lag, sql, row.subscription, row.publisher, row.shard_group, [*types]) or Lag(0, 0.0)
 
     async def pause(self, subscription: str, *, by: str) -> None:
         """It reads no further until it is resumed; what it has set aside is still tried. Raises NotFound."""
