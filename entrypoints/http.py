@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 from litestar import Litestar
 
 from entrypoints.container import Root, hosted
-from entrypoints.ending import Ending
 from entrypoints.process import running
 from shared.api.health import Check, Lifecycle
 from shared.api.middleware import EdgeOptions, nobody
@@ -17,11 +16,8 @@ from shared.infra.saga.operations import SagaOperations
 from shared.module import Module
 
 
-def create_app(
-    root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None, ending: Ending | None = None
-) -> Litestar:
+def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None) -> Litestar:
     """Raises ConfigurationError for a module that does not exist; opens nothing before the lifespan begins."""
-    lifecycle = lifecycle or Lifecycle()
     settings: Settings = root.settings()
     modules = hosted(root)
     return build_app(
@@ -36,14 +32,14 @@ def create_app(
             hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),
             spans=tracing.active,
             trace_ratio=settings.trace_ratio,
+            meter=root.shared.requests().answered if settings.metrics_port else nobody,
         ),
         checks=[
             *(database(module) for module in modules),
-            meter=root.shared.requests().answered if settings.metrics_port else nobody,
             *(Check(f"{module.name}:{name}", probe, essential=False) for module in modules for name, probe in module.checks.items()),
             Check("redis", root.shared.redis().ping, essential=False),
         ],
-        lifespan=[lambda: running(root, with_worker=with_worker, ending=ending)],
+        lifespan=[lambda: running(root, with_worker=with_worker)],
         lifecycle=lifecycle,
     )
 

@@ -68,11 +68,7 @@ async def replayed(request: Request[Any, Any, Any], look: Coroutine[Any, Any, ob
     For what takes several transactions and is no saga, before anything is done: a repeat is then neither refused for what it has
     itself changed, nor does another request under the same key change anything. `look` is a transaction that only reads.
     """
-    try:
-        named = await _named(request, _unanswered, None)
-    except BaseException:
-        look.close()
-        raise
+    named = await _named(request, _unanswered, None)
     if named is None:
         look.close()
         return None

@@ -76,10 +76,10 @@ class EdgeOptions:
     development: bool = False
     spans: Callable[[], Spans | None] = lambda: None
     trace_ratio: float = 0.0
+    meter: Meter = nobody
 
 
 class Edge:
-    meter: Meter = nobody
     """An ASGI application around the router's."""
 
     def __init__(
@@ -95,10 +95,10 @@ class Edge:
         self._development = options.development
         self._spans = options.spans
         self._trace_ratio = options.trace_ratio
+        self._meter = options.meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
-        self._meter = options.meter
             await self._app(scope, receive, send)
             return
         headers, size, repeated = read_headers(scope)
@@ -117,10 +117,10 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the outermost door: logged with its stack, answered as a bare 500
             await self._refuse(exchange, refusal_of(error))
         finally:
+            self._meter(scope["method"], exchange.route or UNMATCHED, exchange.status, perf_counter() - exchange.began, context)
             log_request(exchange)
             if span is not None:
                 span.end(exchange.route, exchange.status)
-            self._meter(scope["method"], exchange.route or UNMATCHED, exchange.status, perf_counter() - exchange.began, context)
 
     def _begin(self, scope: HTTPScope, traceparent: str | None) -> tuple[Context, ServerSpan | None]:
         spans, caller = self._spans(), continued(traceparent)

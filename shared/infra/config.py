@@ -197,8 +197,6 @@ def _is_secret(annotation: Any) -> bool:
 
 
 def allowed(annotation: Any) -> str:
-    if values.get("notice_seconds", 5) >= values.get("drain_seconds", 25):
-        faults.append(f"{variable('notice_seconds')}: give it less than {variable('drain_seconds')}, of which it is a part")
     """What a setting's value may be: `a whole number from 1 to 65535`, `one of json, console`."""
     if _is_secret(annotation):
         return "a secret"
