@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 from shared.api.operation import Operation
 from shared.api.options import OPT_MODULE, OPT_OPERATION, OPT_RULE
 from shared.domain.policy import Rule
+from shared.infra.tasks.upkeep import crons_of, upkeep
 from shared.module import Module
 
 EVERYBODY: Final = "everybody"
@@ -93,11 +94,11 @@ def events(modules: Sequence[Module]) -> list[EventRow]:
 
 
 def jobs(modules: Sequence[Module]) -> list[JobRow]:
-    every = {cron.kind.name: cron.every.total_seconds() for module in modules for cron in module.crons}
+    every = {cron.kind.name: cron.every.total_seconds() for module in modules for cron in crons_of(module)}
     return [
         JobRow(module.name, kind.name, list(kind.payload.__struct_fields__), kind.timeout.total_seconds(), every.get(kind.name))
         for module in sorted(modules, key=lambda module: module.name)
-        for kind in module.tasks
+        for kind in (*module.tasks, *(cron.kind for cron in upkeep(module)))
     ]
 
 

@@ -10,6 +10,7 @@ from shared.domain.events import Event
 from shared.domain.policy import Policy
 from shared.domain.saga import Saga
 from shared.infra.db.database import Database
+from shared.infra.db.retention import Retention
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
 from shared.infra.tasks.kind import Cron, TaskKind
@@ -34,6 +35,7 @@ class Module:
     subscriptions: Sequence[Subscription[Any]] = ()
     tasks: Sequence[TaskKind[Any]] = ()
     crons: Sequence[Cron] = ()
+    retentions: Sequence[Retention] = ()
     sagas: Sequence[Saga[Any, Any]] = ()
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     figures: Sequence[Figure] = ()

@@ -13,7 +13,7 @@ LONGEST: Final = 24
 PREFIX: Final = re.compile(r"""new_id\(["']([a-z]{2,5})["']\)""")
 SCHEMAS: Final = {"public", "information_schema"}
 CHASSIS: Final = {
-    "alembic_version", "cluster_identity", "cursor", "event", "event_partition", "idempotency_key", "inbox", "saga", "saga_step",
+    "alembic_version", "cluster_identity", "cron", "cursor", "event", "event_partition", "idempotency_key", "inbox", "saga", "saga_step",
     "subscriber", "task",
 }  # fmt: skip
 """The tables that every module's schema has already."""

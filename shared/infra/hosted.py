@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from shared.domain.events import Event
 from shared.domain.saga import Saga
 from shared.infra.db.database import Database
+from shared.infra.db.retention import Retention
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
 from shared.infra.tasks.kind import Cron, TaskKind
@@ -29,6 +30,8 @@ class Hosted(Protocol):
     def tasks(self) -> Sequence[TaskKind[Any]]: ...
     @property
     def crons(self) -> Sequence[Cron]: ...
+    @property
+    def retentions(self) -> Sequence[Retention]: ...
     @property
     def sagas(self) -> Sequence[Saga[Any, Any]]: ...
     @property

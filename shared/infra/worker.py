@@ -1,11 +1,9 @@
-"""All that a process does besides answering requests: events, tasks, crons, sagas, upkeep."""
+"""All that a process does besides answering requests: events, tasks, crons, sagas."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 
 from shared.infra.events.dispatcher import Dispatcher
-from shared.infra.events.partitions import KEEP, Partitions
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
 from shared.infra.saga.worker import SagaWorker
@@ -17,17 +15,19 @@ from shared.infra.tasks.worker import TaskWorker
 class Worker:
     """`modules` are those that this process hosts. Several workers, in one process or in many, share the work."""
 
-    def __init__(self, modules: Sequence[Hosted], *, wakeup: Wakeup | None = None, keep: timedelta = KEEP) -> None:
+    def __init__(self, modules: Sequence[Hosted], *, wakeup: Wakeup | None = None) -> None:
         self.wakeup = wakeup or Wakeup([module.database for module in modules])
         self.dispatcher = Dispatcher(modules, self.wakeup)
         self.tasks = TaskWorker(modules, self.wakeup)
         self.scheduler = Scheduler(modules, self.wakeup)
-        self.partitions = Partitions(modules, keep=keep)
         self.sagas = SagaWorker(modules, self.wakeup)
 
     def loops(self) -> list[Loop]:
-        working = [*self.dispatcher.loops(), *self.tasks.loops(), *self.sagas.loops()]
-        return [Loop("wake-up", self.wakeup.run), *working, *self.scheduler.loops(), *self.partitions.loops()]
+        return [Loop("wake-up", self.wakeup.run), *self.working()]
+
+    def working(self) -> list[Loop]:
+        """Those that begin something. The wake-up only says what was committed, also by requests."""
+        return [*self.dispatcher.loops(), *self.tasks.loops(), *self.sagas.loops(), *self.scheduler.loops()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set and what was begun has ended."""

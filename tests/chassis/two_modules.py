@@ -9,11 +9,12 @@ import msgspec
 from shared.domain.events import Delivery, Event
 from shared.infra.db.connections import Connections, connector
 from shared.infra.db.database import Database
+from shared.infra.db.retention import Retention
 from shared.infra.db.roles import SETTINGS
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
-from shared.infra.schema import events_v1, once_v1, saga_v1, tasks_v1
+from shared.infra.schema import chassis, chassis_v1, chassis_v2
 from shared.infra.tasks.kind import Cron, TaskKind
 from shared.module import Module
 
@@ -44,8 +45,8 @@ grant select, insert on heard to tenon_keeper;
 """
 _EMPTY = """
 select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
-truncate maker.event, maker.subscriber, maker.task, maker.thing, keeper.event, keeper.cursor, keeper.task, keeper.inbox,
-    keeper.idempotency_key, keeper.heard restart identity;
+truncate maker.event, maker.subscriber, maker.task, maker.thing, keeper.event, keeper.cursor, keeper.task, keeper.cron, keeper.inbox,
+    keeper.idempotency_key, keeper.saga, keeper.saga_step, keeper.heard restart identity;
 update keeper.cluster_identity set system_identifier = (select system_identifier from pg_control_system());
 """
 _SUBSCRIBE = "insert into keeper.cursor (subscription, publisher, consumed) values ($1, 'maker', '1:1:') on conflict do nothing"
@@ -110,9 +111,9 @@ async def lay_out(url: str) -> None:
             await connection.execute(_ROLES.format(name=name, password=PASSWORD, settings=settings))
         for name, own in (("maker", _MAKER), ("keeper", _KEEPER)):
             await connection.execute(f"set role tenon_{name}_owner; set search_path = {name}")
-            for schema in (events_v1, tasks_v1, saga_v1, once_v1):
-                await connection.execute(schema.UP.replace("{role}", f"tenon_{name}"))
-            await connection.execute(own)
+            statements: list[str] = []
+            chassis.up(statements.append, name, chassis_v1, chassis_v2)
+            await connection.execute("".join([*statements, own]))
             await connection.execute("reset role; reset search_path")
     finally:
         await connection.close()
@@ -145,10 +146,16 @@ def maker(connections: Connections) -> Module:
 
 
 def keeper(
-    connections: Connections, *subscriptions: Subscription[Any], tasks: Sequence[TaskKind[Any]] = (), crons: Sequence[Cron] = ()
+    connections: Connections,
+    *subscriptions: Subscription[Any],
+    tasks: Sequence[TaskKind[Any]] = (),
+    crons: Sequence[Cron] = (),
+    retentions: Sequence[Retention] = (),
 ) -> Module:
     database = Database(connections, "keeper")
-    return Module(name="keeper", database=database, work=Keeping, subscriptions=subscriptions, tasks=tasks, crons=crons)
+    return Module(
+        name="keeper", database=database, work=Keeping, subscriptions=subscriptions, tasks=tasks, crons=crons, retentions=retentions
+    )
 
 
 class Maker:

@@ -6,7 +6,7 @@ import pytest
 
 from entrypoints.home import ROOT
 from entrypoints.scaffold.names import CHASSIS, Names, Refused, choose, plural, singular
-from shared.infra.schema import chassis_v1
+from shared.infra.schema import chassis, chassis_v1, chassis_v2
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_a_bad_name_of_its_aggregate_is_refused(thing: str, why: str):
 
 def test_every_table_of_the_chassis_is_known():
     statements: list[str] = []
-    chassis_v1.up(statements.append, "loyalty")
+    chassis.up(statements.append, "loyalty", chassis_v1, chassis_v2)
     made = re.findall(r"^create table (\w+)", "\n".join(statements), flags=re.MULTILINE)
     assert set(made) - {"event_default"} | {"alembic_version"} == CHASSIS

@@ -14,6 +14,7 @@ from entrypoints.container import Root, compose
 from entrypoints.docs import NOWHERE, openapi
 from shared.domain.events import Event
 from shared.infra.config import load
+from shared.infra.tasks.upkeep import crons_of
 from tests.architecture.tree import ROOT
 
 
@@ -81,8 +82,8 @@ def test_every_event_is_a_row_with_those_who_listen_to_it(root: Root):
 
 def test_every_kind_of_work_is_a_row_and_a_clock_s_says_how_often(root: Root):
     rows = {row["kind"]: row for row in json.loads(typed(tables.jobs, "--json"))}
-    assert rows.keys() == {kind.name for module in root.modules() for kind in module.tasks}
-    clocks = {cron.kind.name: cron.every.total_seconds() for module in root.modules() for cron in module.crons}
+    clocks = {cron.kind.name: cron.every.total_seconds() for module in root.modules() for cron in crons_of(module)}
+    assert rows.keys() == {kind.name for module in root.modules() for kind in module.tasks} | clocks.keys()
     assert {name: row["every_s"] for name, row in rows.items() if row["every_s"]} == clocks
     assert "0:00:10" in typed(tables.jobs)
 

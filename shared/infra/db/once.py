@@ -1,12 +1,13 @@
 """HTTP idempotency in the transaction that does the work: an open transaction is the mark of being in flight."""
 
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from shared.domain.once import AlreadyDone, Answer, AnswerTooLarge, InFlight, KeyReused, Once, Pending
-from shared.infra.db.database import Database
+from shared.infra.db.retention import Retention
 from shared.infra.db.statements import Row
 from shared.infra.db.unit_of_work import UnitOfWork
 
@@ -18,13 +19,15 @@ insert into idempotency_key (scope, key, fingerprint, status, body, headers, sag
 values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(days => $8))
 """
 # idempotency_key_expires
-_PURGE: Final = """
+_FORGET: Final = """
 with gone as (
-    delete from idempotency_key
-    where ctid = any(array(select ctid from idempotency_key where expires_at < now() order by expires_at limit $1))
+    delete from idempotency_key where ctid = any(array(
+        select ctid from idempotency_key where expires_at < now() - $2::interval order by expires_at limit $1))
     returning 1
 ) select count(*) from gone
 """
+KEYS: Final = Retention("idempotency keys", timedelta(0), _FORGET)
+"""Each key says itself how long it is kept: a day, or 30 where money or stock moves."""
 
 _headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
@@ -50,11 +53,6 @@ def store(unit: UnitOfWork, wanted: Once, result: object) -> None:
             raise AnswerTooLarge(f"an answer of {len(rendered.body)} bytes cannot be kept", limit=MAX_BODY)
         answer = (rendered.status, rendered.body, msgspec.json.encode(rendered.headers).decode(), None)
     unit.append(_STORE, wanted.scope, wanted.key, wanted.fingerprint, *answer, wanted.keep_days)
-
-
-async def purge(database: Database, most: int = 500) -> int:
-    """Remove at most `most` expired keys; answers how many. Call it until it answers fewer."""
-    return int(await database.fetchval(_PURGE, most))
 
 
 def _answer(row: Row, wanted: Once) -> Answer:

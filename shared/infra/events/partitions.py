@@ -1,6 +1,5 @@
 """Keeps the log in weekly partitions: made ahead of time, and removed when every subscriber is past them and they are old."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -11,13 +10,11 @@ import structlog
 from shared.infra.db.database import Database
 from shared.infra.db.errors import LOCK_TIMEOUT, DatabaseUnavailable, sqlstate
 from shared.infra.hosted import Hosted
-from shared.infra.supervisor import Loop, idle
 
 log = structlog.get_logger(__name__)
 
 WEEKS_AHEAD: Final = 4
 KEEP: Final = timedelta(days=35)
-LOOK_EVERY_S: Final = 600.0
 
 
 class Partitions:
@@ -26,14 +23,6 @@ class Partitions:
     def __init__(self, modules: Sequence[Hosted], *, keep: timedelta = KEEP) -> None:
         self._databases = [module.database for module in modules]
         self._keep = keep
-
-    def loops(self) -> list[Loop]:
-        return [Loop("partitions", self.run)]
-
-    async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            await self.look()
-            await idle(stop, None, LOOK_EVERY_S)
 
     async def look(self) -> None:
         for database in self._databases:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.infra.events.subscription import Subscription
 from shared.infra.hosted import Hosted
 from shared.infra.tasks.kind import TaskKind
+from shared.infra.tasks.upkeep import crons_of, upkeep
 
 EVENT_KIND: Final = "event:"
 """Tasks that carry an event have the kind `event:<subscription>`."""
@@ -43,8 +44,8 @@ class Registry:
         self.consumers = tuple(Consumer(module, subscription) for module in modules for subscription in module.subscriptions)
         _refuse_twice("subscription", [consumer.subscription.id for consumer in self.consumers])
         for module in modules:
-            _refuse_twice(f"task kind of {module.name}", [kind.name for kind in module.tasks])
-            _refuse_twice(f"cron of {module.name}", [cron.kind.name for cron in module.crons])
+            _refuse_twice(f"task kind of {module.name}", [kind.name for kind in self._kinds(module)])
+            _refuse_twice(f"cron of {module.name}", [cron.kind.name for cron in crons_of(module)])
         self._check()
 
     def consumers_of(self, module: Hosted) -> Mapping[str, Consumer]:
@@ -52,7 +53,11 @@ class Registry:
         return {consumer.kind: consumer for consumer in self.consumers if consumer.module is module}
 
     def kinds_of(self, module: Hosted) -> Mapping[str, TaskKind[Any]]:
-        return {kind.name: kind for kind in module.tasks}
+        return {kind.name: kind for kind in self._kinds(module)}
+
+    @staticmethod
+    def _kinds(module: Hosted) -> list[TaskKind[Any]]:
+        return [*module.tasks, *(cron.kind for cron in upkeep(module))]
 
     def _check(self) -> None:
         for consumer in self.consumers:

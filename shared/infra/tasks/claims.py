@@ -12,8 +12,6 @@ from shared.infra.tasks.retry import LOST_LIMIT
 
 CLAIM_S: Final = 15.0
 RENEW_S: Final = 5.0
-KEEP_DONE_DAYS: Final = 1
-KEEP_DISCARDED_DAYS: Final = 90
 # Compared with now(), which the planner may look up in an index, unlike clock_timestamp(): there may be many timers in the future.
 _CLAIM: Final = """
 with picked as materialized (
@@ -78,15 +76,6 @@ where state = 'blocked' and id = any(array(
             and before.state in ('ready', 'claimed', 'blocked', 'dead'))
     limit 500))
 returning id
-"""
-_PURGE: Final = """
-with gone as (
-    delete from task where id = any(array(
-        select id from task where state in ('done', 'discarded') and ended_at < now() - make_interval(days => $1)
-            and (state = 'done' or ended_at < now() - make_interval(days => $2))
-        order by ended_at limit $3))
-    returning 1
-) select count(*) from gone
 """
 
 
@@ -162,7 +151,3 @@ class Claims:
 
     async def unblock(self) -> int:
         return len(await self._database.fetch(_UNBLOCK))
-
-    async def purge(self, most: int = 500) -> int:
-        """Remove at most `most` of those that ended long ago; answers how many. Call it until it answers fewer."""
-        return int(await self._database.fetchval(_PURGE, KEEP_DONE_DAYS, KEEP_DISCARDED_DAYS, most))

@@ -29,7 +29,12 @@ class TaskKind(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Enqueues `kind` with an empty payload at every multiple of `every` of the database's clock, once per tick."""
+    """Enqueues `kind` with an empty payload at every multiple of `every` of the database's clock, once per tick.
+
+    When no scheduler ran for a while, the latest `catch_up` ticks are made up for, and earlier ones never were. One is enough for
+    work that looks at what there is; more are for work whose every tick has a meaning of its own, told by its task's id.
+    """
 
     kind: TaskKind[Any]
     every: timedelta
+    catch_up: int = 1

@@ -10,11 +10,9 @@ import asyncpg
 import structlog
 
 from shared.domain.errors import Busy, Unavailable
-from shared.infra.db import once as idempotency
 from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
-from shared.infra.events import inbox
 from shared.infra.events.envelope import Undeliverable
 from shared.infra.events.registry import Consumer, Registry
 from shared.infra.events.resuming import HandleLater, Send
@@ -29,11 +27,6 @@ log = structlog.get_logger(__name__)
 
 PLACES: Final = 8
 POLL_S: Final = 1.0
-PURGE_EVERY: Final = 60
-"""In polls; sooner where there is more to remove than one chunk."""
-
-CHUNK: Final = 500
-
 RACES: Final = 5
 GIVE_BACK_S: Final = 2.0
 """What is kept of the time for finishing; without an answer of the database, the claims run out by themselves."""
@@ -88,16 +81,13 @@ class Bench:
                 await self._store_all([Outcome(claimed[running], "ready", counted=False) for running in late])
 
     async def keep(self, stop: asyncio.Event) -> None:
-        """Renew the claims of what runs, free those of vanished workers, remove what ended long ago."""
-        polls, renewed, more = 0, monotonic(), False
+        """Renew the claims of what runs, free those of vanished workers."""
+        renewed = monotonic()
         while not stop.is_set():
             if monotonic() - renewed >= self._claims.claim_s / 3:
                 await self._renew()
                 renewed = monotonic()
             await self._tend()
-            if more or polls % PURGE_EVERY == 0:
-                more = await self._forget()
-            polls += 1
             await idle(stop, None, min(POLL_S, self._claims.claim_s / 3))
 
     async def drain(self) -> int:
@@ -208,12 +198,6 @@ class Bench:
             if id not in ours and id in self._inside and running is not None:
                 log.warning("claim_lost", module=self._module.name, task=task.id, kind=task.kind)
                 running.cancel()
-
-    async def _forget(self) -> bool:
-        """A chunk of everything whose time is over; whether there may be more of it."""
-        database = self._module.database
-        gone = (await self._claims.purge(CHUNK), await idempotency.purge(database, CHUNK), await inbox.purge(database, CHUNK))
-        return CHUNK in gone
 
     async def _tend(self) -> None:
         for freed in await self._claims.reclaim():
