@@ -68,7 +68,11 @@ async def replayed(request: Request[Any, Any, Any], look: Coroutine[Any, Any, ob
     For what takes several transactions and is no saga, before anything is done: a repeat is then neither refused for what it has
     itself changed, nor does another request under the same key change anything. `look` is a transaction that only reads.
     """
-    named = await _named(request, _unanswered, None)
+    try:
+        named = await _named(request, _unanswered, None)
+    except BaseException:
+        look.close()
+        raise
     if named is None:
         look.close()
         return None

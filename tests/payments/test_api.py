@@ -92,6 +92,14 @@ async def test_what_moves_money_needs_a_key(manager: Staff):
         assert (response.status_code, response.json()["code"]) == (428, "precondition_required")
 
 
+async def test_a_key_that_cannot_be_read_is_refused_before_anything_is_begun(manager: Staff):
+    location = await manager.authorized()
+    for action, body in (("confirm", {"payment_method": "pm_card_ok"}), ("capture", {}), ("cancel", {})):
+        response = await manager.post(f"{location}/{action}", body, key="two words")
+        assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+        assert [fault["parameter"] for fault in response.json()["errors"]] == ["Idempotency-Key"]
+
+
 async def test_the_same_key_answers_the_same_and_another_request_under_it_is_refused(manager: Staff, admin: Connection):
     location = await manager.authorized()
     part = {"amount": {"amount": 400, "currency": "USD"}}
