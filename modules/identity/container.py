@@ -14,7 +14,7 @@ from modules.identity.infra.addresses import EmailAddresses
 from modules.identity.infra.attempts import SqlAttempts
 from modules.identity.infra.passwords import Argon2Passwords
 from modules.identity.infra.queries import SqlIdentityQueries
-from modules.identity.infra.sweeper import hourly, sweeping
+from modules.identity.infra.retention import RETENTIONS
 from modules.identity.infra.work import SqlWork
 from modules.identity.public import PUBLISHES, Identity
 from shared.infra.db.database import Database
@@ -45,8 +45,6 @@ class IdentityContainer(containers.DeclarativeContainer):
     administration = providers.Singleton(Administration, transact, queries, addresses, passwords)
     facade = providers.Singleton(inproc, Identity, accounts)
 
-    sweep = providers.Singleton(sweeping, database)
-
     module = providers.Singleton(
         Module,
         name="identity",
@@ -56,6 +54,5 @@ class IdentityContainer(containers.DeclarativeContainer):
         use_cases=providers.Dict(accounts=accounts, sign_in=sign_in, administration=administration),
         policy=POLICY,
         publishes=PUBLISHES,
-        tasks=providers.List(sweep),
-        crons=providers.List(providers.Singleton(hourly, sweep)),
+        retentions=RETENTIONS,
     )

@@ -8,6 +8,7 @@ from modules.inventory.domain.policy import POLICY
 from modules.inventory.domain.service import ReservationService
 from modules.inventory.domain.stock import StockService
 from modules.inventory.infra.queries import SqlInventoryQueries
+from modules.inventory.infra.retention import RETENTIONS
 from modules.inventory.infra.sweeper import regularly, sweeping
 from modules.inventory.infra.work import SqlWork
 from modules.inventory.public import PUBLISHES, Inventory
@@ -42,4 +43,5 @@ class InventoryContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         tasks=providers.List(sweep),
         crons=providers.List(sweep_regularly),
+        retentions=RETENTIONS,
     )

@@ -9,6 +9,7 @@ from modules.notifications.infra.identity import IdentityAdapter
 from modules.notifications.infra.mail import Composer, mailer
 from modules.notifications.infra.orders import OrdersAdapter
 from modules.notifications.infra.rendering import TemplateRenderer
+from modules.notifications.infra.retention import RETENTIONS
 from modules.notifications.infra.store import SqlNotificationQueries, SqlWork
 from modules.notifications.infra.subscribers import subscriptions
 from modules.notifications.public import PUBLISHES
@@ -44,4 +45,5 @@ class NotificationsContainer(containers.DeclarativeContainer):
         policy=POLICY,
         publishes=PUBLISHES,
         subscriptions=providers.Singleton(subscriptions, notifier),
+        retentions=RETENTIONS,
     )

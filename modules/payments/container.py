@@ -15,6 +15,7 @@ from modules.payments.infra.jobs import kinds, recurring
 from modules.payments.infra.ledger import SqlLedgerQueries
 from modules.payments.infra.provider_check import ProviderCheck
 from modules.payments.infra.queries import SqlPaymentQueries
+from modules.payments.infra.retention import RETENTIONS
 from modules.payments.infra.test_provider import ScriptedProvider, own_unit
 from modules.payments.infra.test_webhooks import SignedNotices, WebhookDue, WebhookSender
 from modules.payments.infra.work import SqlWork
@@ -58,6 +59,7 @@ class PaymentsContainer(containers.DeclarativeContainer):
         publishes=PUBLISHES,
         tasks=providers.Singleton(kinds, crons, webhooks),
         crons=crons,
+        retentions=RETENTIONS,
         figures=FIGURES,
         checks=providers.Dict(
             trial_balance=providers.Singleton(BalanceCheck, ledger),

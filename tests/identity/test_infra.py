@@ -18,12 +18,11 @@ from modules.identity.domain.user import Role
 from modules.identity.domain.views import TokensView
 from modules.identity.infra.addresses import EmailAddresses
 from modules.identity.infra.attempts import SqlAttempts
-from modules.identity.infra.sweeper import CHUNK
 from shared.domain.errors import Forbidden, TooManyAttempts
 from shared.domain.ids import new_id
 from shared.domain.page import PageRequest
 from shared.infra.db.connections import Connection
-from shared.infra.tasks.kind import Nothing
+from shared.infra.db.retention import CHUNK, forget
 
 EMAIL, PASSWORD = "ada@example.org", "seven oak planks in the rain"
 OTHER = "eight oak planks in the snow"
@@ -262,7 +261,7 @@ async def test_the_runtime_role_cannot_delete_people(identity: IdentityContainer
         await identity.database().fetch("delete from account")
 
 
-async def test_the_sweeper_forgets_what_has_lost_its_meaning_and_keeps_the_rest(identity: IdentityContainer, admin: Connection) -> None:
+async def test_what_has_lost_its_meaning_is_forgotten_and_the_rest_is_kept(identity: IdentityContainer, admin: Connection) -> None:
     await register(identity)
     await link_token(identity, "old")
     await admin.execute("update mailed_link set expires_at = now() - interval '8 days'")
@@ -275,7 +274,8 @@ async def test_the_sweeper_forgets_what_has_lost_its_meaning_and_keeps_the_rest(
         insert into refresh_token (token_hash, session_id, expires_at) select id::bytea, id, now() from session where id like 'old%';
         insert into attempt (subject, free_at) values ('old', now() - interval '2 days'), ('new', now())
     """)
-    await identity.sweep().run(Nothing(), "tsk_1")
+    for retention in identity.module().retentions:
+        await forget(identity.database(), retention)
     counts = {
         table: await admin.fetchval(f"select count(*) from {table}") for table in ("mailed_link", "session", "refresh_token", "attempt")
     }

@@ -16,9 +16,9 @@ with old as (
         and ended_at < now() - $2::interval
     order by id limit $1 for update skip locked
 ), steps as (
-    delete from saga_step where saga_id in (select id from old)
+    delete from saga_step where saga_id = any(array(select id from old))
 ), gone as (
-    delete from saga where id in (select id from old) returning 1
+    delete from saga where id = any(array(select id from old)) returning 1
 ) select count(*) from gone
 """
 

@@ -1,8 +1,6 @@
 """What the clock removes in every module: rows whose time is over, in chunks that an index leads, and nothing else."""
 
-import re
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,7 +13,6 @@ from shared.infra.events.wakeup import Wakeup
 from shared.infra.saga import retention as sagas
 from shared.infra.tasks.cron import Scheduler
 from shared.infra.tasks.retention import RESULTS
-from shared.infra.tasks.upkeep import OF_CHASSIS
 from shared.infra.tasks.worker import TaskWorker
 from tests.chassis.conftest import Two
 from tests.chassis.two_modules import keeper
@@ -107,21 +104,6 @@ async def test_the_trouble_of_one_table_keeps_no_other_waiting_and_is_told(two: 
     assert await two.admin.fetchval("select count(*) from keeper.inbox") == 0
     assert await two.admin.fetchval("select state from keeper.task where kind = 'keeper.forget_rows'") == "ready"
     assert {"rows_forgotten", "task_failed"} <= {entry["event"] for entry in logs}
-
-
-@pytest.mark.parametrize("retention", OF_CHASSIS, ids=[retention.what for retention in OF_CHASSIS])
-async def test_an_index_leads_to_what_is_over(two: Two, retention: Retention):
-    """No table of the module is read from one end to the other, even where the planner thinks it small."""
-    await two.admin.execute("set enable_seqscan = off")
-    await two.admin.execute("set search_path = keeper, pg_temp")
-    try:
-        plan = "\n".join(row[0] for row in await two.admin.fetch(f"explain {retention.forget}", CHUNK, retention.keep))
-    finally:
-        await two.admin.execute("reset enable_seqscan; reset search_path")
-    assert "Seq Scan" not in plan, plan
-    scans = [(scan, below) for scan, below in pairwise(plan.splitlines()) if re.search(r"(Index|Index Only|Bitmap Index|Tid) Scan", scan)]
-    assert scans
-    assert [scan for scan, below in scans if not re.search(r"(Index|TID) Cond:", below)] == [], plan
 
 
 def test_what_somebody_may_still_ask_for_is_kept_for_longer():
