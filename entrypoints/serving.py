@@ -66,7 +66,7 @@ def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, 
 
     `serving` is called as soon as requests are answered.
     """
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, disclosing=settings.environment == "development")
     lifecycle = Lifecycle()
     app = create_app(compose(settings), with_worker=with_worker, lifecycle=lifecycle)
     config = uvicorn.Config(

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 async def work(root: Root) -> None:
     """Until SIGINT or SIGTERM; what was begun then ends, and nothing is begun any more."""
     settings = root.settings()
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, disclosing=settings.environment == "development")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

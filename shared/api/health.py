@@ -75,7 +75,7 @@ class HealthService:
             async with asyncio.timeout(PROBE_SECONDS):
                 await check.probe()
         except Exception as error:  # noqa: BLE001 - whatever a probe raises is its answer
-            _log.warning("check_failing", check=check.name, error=repr(error))
+            _log.warning("check_failing", check=check.name, error=error)
             return False
         return True
 

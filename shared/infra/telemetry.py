@@ -1,23 +1,16 @@
-"""One stream of structured logs for us and for every library, with trace ids, and without anything that is named like a secret."""
+"""One stream of structured logs for us and for every library, with trace ids, and without secrets."""
 
 import logging
-import re
 import sys
-from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from shared.domain.context import current
+from shared.infra.telling import REDACTED, clean, is_secret, stack
 
-REDACTED: Final = "[redacted]"
-
-_SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|authorization|cookie|credential|pepper|signature|private[_-]?key|api[_-]?key|idempotency[_-]?key|card[_-]?number|cvc",
-    re.IGNORECASE,
-)
 _QUIET: Final = {
     "uvicorn.access": logging.CRITICAL,
     "uvicorn.error": logging.WARNING,
@@ -29,8 +22,14 @@ _QUIET: Final = {
 """Libraries that say per process, request or statement what our own line says better."""
 
 
-def configure_logging(format: Literal["json", "console"], level: str, stream: TextIO | None = None) -> None:
-    """Send everything to `stream` (standard output): structlog's loggers directly, the standard library's through a handler."""
+_FOR_RENDERING: Final = frozenset({"exc_info", "stack_info", "_record", "_from_structlog"})
+
+
+def configure_logging(format: Literal["json", "console"], level: str, stream: TextIO | None = None, *, disclosing: bool = False) -> None:
+    """Send everything to `stream` (standard output): structlog's loggers directly, the standard library's through a handler.
+
+    `disclosing`, for development, writes the messages of all errors, whatever they may hold.
+    """
     to = stream or sys.stdout
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
@@ -39,7 +38,7 @@ def configure_logging(format: Literal["json", "console"], level: str, stream: Te
         add_trace,
         redact,
     ]
-    render = _renderers(format, colors=to.isatty())
+    render = _renderers(format, colors=to.isatty(), disclosing=disclosing)
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -78,34 +77,30 @@ def trace_last(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """By name, at any depth, so that a careless `log.info(..., headers=headers)` gives nothing away."""
+    """By name and by type, at any depth, so that a careless `log.info(..., headers=headers)` gives nothing away."""
     for name, value in event.items():
         if is_secret(name):
             event[name] = REDACTED
-        elif isinstance(value, (dict, list, tuple)):
-            event[name] = _cleaned(value)
+        elif name not in _FOR_RENDERING:
+            event[name] = clean(value)
     return event
 
 
-@lru_cache(4096)
-def is_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: REDACTED if is_secret(str(name)) else _cleaned(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_cleaned(part) for part in value]
-    return value
-
-
-def _renderers(format: Literal["json", "console"], *, colors: bool) -> list[Processor]:
+def _renderers(format: Literal["json", "console"], *, colors: bool, disclosing: bool) -> list[Processor]:
     if format == "console":
-        traceback = structlog.dev.plain_traceback
+        traceback = structlog.dev.plain_traceback if disclosing else _write_stack
         return [trace_last, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False, exception_formatter=traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+    exceptions = structlog.processors.format_exc_info if disclosing else structlog.processors.ExceptionRenderer(_stack)
+    return [exceptions, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def _stack(exc_info: ExcInfo) -> str:
+    return stack(exc_info[1])
+
+
+def _write_stack(to: TextIO, exc_info: ExcInfo) -> None:
+    to.write(f"\n{stack(exc_info[1])}")
 
 
 def _json(event: Any, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    return msgspec.json.encode(event).decode()

@@ -120,7 +120,7 @@ class _Pass:
         except Exception as error:
             if may_run_again(error):
                 raise  # the whole batch, and no event is to blame
-            log.warning("event_set_aside", **self._named(envelope), error=repr(error), exc_info=True)
+            log.warning("event_set_aside", **self._named(envelope), error=error, exc_info=True)
             self._carry(Carried.failed(envelope, error))
 
     def _bury(self, envelope: Envelope, reason: str) -> None:

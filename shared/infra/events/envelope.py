@@ -11,6 +11,7 @@ from shared.domain.context import SYSTEM, Context, Principal
 from shared.domain.events import Delivery
 from shared.infra.db.statements import Row
 from shared.infra.events.subscription import On
+from shared.infra.telling import told
 from shared.infra.tracing import traced
 
 
@@ -49,7 +50,7 @@ class Envelope(msgspec.Struct, frozen=True):
             data = msgspec.json.decode(self.payload, type=reaction.shape)
             headers = msgspec.json.decode(self.headers, type=dict[str, str])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Undeliverable(f"{self.type} v{self.version} does not fit {reaction.shape.__name__}: {error}") from error
+            raise Undeliverable(f"{self.type} v{self.version} does not fit {reaction.shape.__name__}: {told(error)}") from error
         known = (self.event_id, self.type, self.version, self.key, self.aggregate_version, self.created_at)
         return reaction, Delivery(*known, headers=headers, data=data)
 

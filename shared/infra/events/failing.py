@@ -8,7 +8,8 @@ import msgspec
 from shared.domain.ids import new_id
 from shared.infra.db.statements import Reader
 from shared.infra.events.envelope import Envelope
-from shared.infra.tasks.retry import delay_after, told
+from shared.infra.tasks.retry import delay_after
+from shared.infra.telling import told
 
 _INSERT: Final = """
 insert into task (id, kind, key, state, payload, headers, due_at, attempts, last_error, ended_at)

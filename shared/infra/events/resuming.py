@@ -14,6 +14,7 @@ from shared.infra.events.envelope import Envelope, Undeliverable, carried_contex
 from shared.infra.events.registry import Consumer
 from shared.infra.events.subscription import On
 from shared.infra.tasks.claims import Claimed, Claims, Outcome
+from shared.infra.telling import told
 
 SEND_WITHIN_S: Final = 30.0
 
@@ -25,7 +26,7 @@ def opened(consumer: Consumer, task: Claimed) -> tuple[On[Any], Delivery[Any]]:
     try:
         envelope = msgspec.json.decode(task.payload, type=Envelope)
     except msgspec.DecodeError as error:
-        raise Undeliverable(f"the task carries no event: {error}") from error
+        raise Undeliverable(f"the task carries no event: {told(error)}") from error
     reaction, delivery = envelope.delivery(consumer.subscription.on)
     begin(carried_context(delivery.headers, causation=delivery.event_id))
     return reaction, delivery

@@ -24,6 +24,7 @@ from shared.infra.db.unit_of_work import Recorded, UnitOfWork
 from shared.infra.saga.begun import take
 from shared.infra.saga.instance import Instance, Move, Step, begun_here
 from shared.infra.saga.store import Claimed, LostClaim, SagaStore
+from shared.infra.telling import told
 from shared.infra.tracing import traced
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -226,7 +227,7 @@ class SagaEngine:
         return Asleep(waiting.state)
 
     async def _put_off(self, instance: Instance, error: Exception, patience: Patience) -> Underway | None:
-        step, text = instance.step, f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+        step, text = instance.step, told(error)[:ERROR_LENGTH]
         log.warning("saga_step_failed", saga_id=instance.id, saga=instance.saga.name, step=step and step.name, error=text)
         if monotonic() >= instance.gives_up_at and self._may_give_up(instance):
             await self._turn_back(instance, _failure(error), refused=False)

@@ -53,7 +53,7 @@ class Recovery:
         self._running.discard(task)
         self._ear.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("saga_run_broken", saga_id=task.get_name(), error=repr(error), exc_info=error)
+            log.error("saga_run_broken", saga_id=task.get_name(), error=error, exc_info=error)
 
 
 class SagaWorker:

@@ -10,8 +10,6 @@ JITTER: Final = 0.2
 LOST_LIMIT: Final = 3
 """A task whose worker vanished this often is dead: it probably ends the process."""
 
-ERROR_LENGTH: Final = 2_000
-
 
 def delay_after(attempts: int) -> float | None:
     """Seconds until the next try, when `attempts` have failed; None when it was the last."""
@@ -19,8 +17,3 @@ def delay_after(attempts: int) -> float | None:
         return None
     delay = DELAYS_S[max(attempts, 1) - 1]
     return delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, no secret
-
-
-def told(error: BaseException) -> str:
-    """What an operator reads. The message alone says too little of most exceptions."""
-    return f"{type(error).__name__}: {error}"[:ERROR_LENGTH]

@@ -10,6 +10,7 @@ from shared.domain.guard import outbound
 from shared.infra.events.envelope import Undeliverable, carried_context
 from shared.infra.tasks.claims import Claimed
 from shared.infra.tasks.kind import TaskKind
+from shared.infra.telling import told
 from shared.infra.tracing import traced
 
 
@@ -32,7 +33,7 @@ class RunKind:
         try:
             payload = msgspec.json.decode(task.payload, type=self._kind.payload)
         except msgspec.DecodeError as error:
-            raise Undeliverable(f"the payload does not fit {self._kind.payload.__name__}: {error}") from error
+            raise Undeliverable(f"the payload does not fit {self._kind.payload.__name__}: {told(error)}") from error
         outbound(f"task {self._kind.name}")
         begin(carried_context(msgspec.json.decode(task.headers, type=dict[str, str]), causation=task.id))
         with traced(f"run {self._kind.name}", "consumer", tenon_task_id=task.id):

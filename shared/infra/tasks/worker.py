@@ -20,8 +20,9 @@ from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, Supervisor, ended, idle
 from shared.infra.tasks.claims import CLAIM_S, Claimed, Claims, Outcome
-from shared.infra.tasks.retry import delay_after, told
+from shared.infra.tasks.retry import delay_after
 from shared.infra.tasks.running import RunKind, Runner
+from shared.infra.telling import told
 
 log = structlog.get_logger(__name__)
 
@@ -144,13 +145,13 @@ class Bench:
     def _failed(self, task: Claimed, error: Exception) -> Outcome:
         named = {"module": self._module.name, "task": task.id, "kind": task.kind, "key": task.key, "attempts": task.attempts}
         if isinstance(error, Busy) or sqlstate(error) in (DEADLOCK, SERIALIZATION_FAILURE):
-            log.info("task_put_back", **named, error=repr(error))
+            log.info("task_put_back", **named, error=error)
             return Outcome(task, "ready", AGAIN_S, told(error), counted=False)
         delay = None if isinstance(error, Undeliverable) else delay_after(task.attempts)
         if delay is None:
-            log.error("task_dead", **named, error=repr(error), exc_info=error)
+            log.error("task_dead", **named, error=error, exc_info=error)
             return Outcome(task, "dead", error=told(error))
-        log.warning("task_failed", **named, again_in_s=round(delay, 1), error=repr(error), exc_info=error)
+        log.warning("task_failed", **named, again_in_s=round(delay, 1), error=error, exc_info=error)
         return Outcome(task, "ready", delay, told(error))
 
     async def _store(self, outcome: Outcome) -> None:
@@ -186,7 +187,7 @@ class Bench:
         self._running.pop(running, None)
         with suppress(asyncio.CancelledError):
             if (error := running.exception()) is not None:
-                log.error("task_run_broken", module=self._module.name, error=repr(error), exc_info=error)
+                log.error("task_run_broken", module=self._module.name, error=error, exc_info=error)
         if was_full:
             self._ear.set()
 
