@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import structlog
 from entrypoints.container import Root
 from entrypoints.process import build_worker
 from shared.infra.config import Settings
-from tests.support import application, databases
+from tests.support import application, databases, queries
 from tests.support.run import Run
 
 if TYPE_CHECKING:
@@ -141,3 +142,9 @@ def settle(container: Root) -> Callable[[], Awaitable[None]]:
 def admin_dsn(settings: Settings) -> str:
     """The superuser's URL of the database of `settings`, for checks behind the application's back."""
     return settings.database_url
+
+
+@pytest.fixture
+def query_budget() -> Callable[[int], AbstractContextManager[queries.Spent]]:
+    """`with query_budget(3):` fails, and lists them, when more statements are sent inside, by requests and use cases alike."""
+    return queries.query_budget

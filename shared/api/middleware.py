@@ -233,3 +233,6 @@ def log_request(exchange: Exchange) -> None:
         **context.log,
     }
     _log.log(ERROR if status == 500 else WARNING if status > 500 else INFO, "request", **fields)
+    for repeat in context.repeats():
+        called = {"method": fields["method"], "route": fields["route"]}
+        _log.warning("n_plus_one", **called, statement=repeat.statement, count=repeat.count, at=repeat.at)

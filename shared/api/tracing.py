@@ -37,4 +37,4 @@ def begin_trace(caller: str | None, deadline_s: float, ratio: float = 0.0) -> Co
         traceparent = f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
     else:
         trace_id, traceparent = caller[3:35], caller
-    return Context(trace_id=trace_id, traceparent=traceparent, correlation_id=trace_id, deadline=monotonic() + deadline_s)
+    return Context(trace_id=trace_id, traceparent=traceparent, correlation_id=trace_id, deadline=monotonic() + deadline_s, sent={})

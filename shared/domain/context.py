@@ -24,12 +24,29 @@ class Principal(msgspec.Struct, frozen=True):
 ANONYMOUS: Final = Principal()
 SYSTEM: Final = Principal(kind="service", id="tenon")
 
+OFTEN: Final = 5
+"""One piece of work that sends the same statement so many times sends it in a loop: one for all rows is wanted."""
+
+ONE_BY_ONE: Final = "one by one:"
+"""Begins a comment in a statement that is meant to be sent again and again, and says why."""
+
 _ODD: Final = frozenset("13579bdf")
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """A statement that was sent OFTEN or more often. `at` is the code that sent it, before its callers."""
+
+    statement: str
+    count: int
+    at: str
 
 
 @dataclass(slots=True)
 class Context:
-    """`deadline` is a time of `time.monotonic()`; `sql_seconds` is waiting time summed over statements."""
+    """`deadline` is a time of `time.monotonic()`; `sql_seconds` is waiting time summed over statements.
+
+    `sent` tells how often each statement was sent, `loops` where from when it became often; None where the work has no end.
+    """
 
     trace_id: str = ""
     traceparent: str = ""
@@ -39,6 +56,8 @@ class Context:
     deadline: float | None = None
     sql_count: int = 0
     sql_seconds: float = 0.0
+    sent: dict[str, int] | None = None
+    loops: dict[str, str] = field(default_factory=dict)
     log: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -49,6 +68,11 @@ class Context:
     def seconds_left(self, default: float) -> float:
         """Time until the deadline, never negative; `default` when there is none."""
         return default if self.deadline is None else max(0.0, self.deadline - monotonic())
+
+    def repeats(self) -> list[Repeat]:
+        """The N+1 of this piece of work."""
+        sent = self.sent or {}
+        return [Repeat(" ".join(sql.split()), sent[sql], at) for sql, at in self.loops.items() if sql in sent]
 
 
 _context: ContextVar[Context | None] = ContextVar("tenon_context", default=None)

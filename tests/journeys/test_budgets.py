@@ -2,46 +2,43 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
-from sqlalchemy import event
 
 from entrypoints.container import Root
 from entrypoints.http import create_app
 from shared.infra.config import Settings, load
-from shared.infra.db import guest
-from shared.infra.db.connections import Connect, Connection
-from tests.faults.crashpoints import Points, watched
+from shared.infra.db.connections import connector
 from tests.support import application
+from tests.support.queries import Transport, Wire, query_budget
 from tests.support.shop import Shop
 
 LIST = 50
-ENDS = {"BEGIN", "COMMIT", "ROLLBACK"}
-"""They are not counted, here and in the Server-Timing header."""
 
 
 class Meter:
-    """Sends requests, and holds what each of them has cost against its budget."""
+    """Sends requests, holds what each of them costs against its budget, and what it says to cost against what goes over the wire."""
 
-    def __init__(self, shop: Shop, points: Points) -> None:
+    def __init__(self, shop: Shop, wire: Wire) -> None:
         self.shop = shop
-        self._points = points
+        self._wire = wire
 
     async def cost(self, budget: int, method: str, path: str, body: object = None, **headers: str) -> Any:
-        self._points.passed.clear()
-        answer = await self.shop.client.request(method, path, json=body, headers=headers)
+        answer = await self.answer(budget, method, path, body, **headers)
         assert answer.is_success, answer.text
-        sent = [point.removeprefix("before ") for point in self._points.passed if point.startswith("before ")]
-        statements = [statement for statement in sent if statement not in ENDS]
-        listed = "\n".join(f"{number:4} {statement}" for number, statement in enumerate(statements, 1))
-        assert len(statements) <= budget, f"{method} {path} costs {len(statements)} statements, and {budget} are its budget:\n{listed}"
-        assert counted(answer) == len(statements), f"{method} {path} counts {counted(answer)} statements, and sends:\n{listed}"
         return answer.json()
+
+    async def answer(self, budget: int, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
+        await self._wire.heard()
+        with query_budget(budget) as spent:
+            answer = await self.shop.client.request(method, path, json=body, headers=headers)
+        sent = await self._wire.heard()
+        listed = "\n".join(" ".join(each.sql.split()) for each in sent)
+        assert (counted(answer), spent.count) == (len(sent), len(sent)), f"{method} {path} counts wrongly, and sends:\n{listed}"
+        return answer
 
 
 def counted(answer: httpx.Response) -> int:
@@ -58,36 +55,15 @@ def once() -> dict[str, str]:
 async def meter(settings: Settings) -> AsyncIterator[Meter]:
     """In development, where every answer says what it has cost; without the lifespan, whose loops send statements of their own:
     to notify the workers, at most once in ten milliseconds for all requests."""
-    points = Points()
+    wire = Wire()
     root = Root(settings=load(application.environment_of(settings) | {"TENON_ENVIRONMENT": "development"}))
-    root.shared.connect.override(telling(settings.database_url, points))  # before any module has taken its connections
-    transport = httpx.ASGITransport(create_app(root))  # type: ignore[arg-type]  # Litestar types its scope more narrowly
-    with guests_telling(points):
+    connect = connector(settings.database_url, application.password_of)
+    root.shared.connect.override(wire.tapped(connect))  # before any module has taken its connections
+    transport = Transport(create_app(root))  # type: ignore[arg-type]  # Litestar types its scope more narrowly
+    with wire.hearing_guests():
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Meter(Shop(client, root), points)
+            yield Meter(Shop(client, root), wire)
     await application.close(root.shared)
-
-
-def telling(database_url: str, points: Points) -> Connect:
-    kind = watched(points)
-
-    async def connect(role: str) -> Connection:
-        return await asyncpg.connect(database_url, user=role, password=application.password_of(role), connection_class=kind)
-
-    return connect
-
-
-@contextmanager
-def guests_telling(points: Points) -> Iterator[None]:
-    """The statements of SQLAlchemy, which prepares its own."""
-
-    def tell(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        points.reach(f"before {' '.join(statement.split())[:60]}")
-
-    engine = guest._engine().sync_engine
-    event.listen(engine, "before_cursor_execute", tell)
-    yield
-    event.remove(engine, "before_cursor_execute", tell)
 
 
 async def test_reading_products(meter: Meter):
@@ -107,6 +83,7 @@ async def test_making_and_publishing_a_product(meter: Meter):
     body = {"title": "A stool", "slug": name, "variants": [{"sku": f"{name.upper()}-{n}", "prices": [price]} for n in range(3)]}
     product = await meter.cost(5, "POST", "/v1/products", body, **meter.shop.admin, **once())
     await meter.cost(6, "POST", f"/v1/products/{product['id']}/publish", **meter.shop.admin, **once())
+    assert (await meter.answer(2, "POST", "/v1/products", body, **meter.shop.admin, **once())).status_code == 409
 
 
 async def test_filling_a_cart(meter: Meter):
@@ -160,5 +137,5 @@ async def test_stock(meter: Meter):
 
 
 async def test_a_budget_that_is_exceeded_names_every_statement(meter: Meter):
-    with pytest.raises(AssertionError, match=r"costs 1 statements, and 0 are its budget:\n +1 with recursive page"):
+    with pytest.raises(AssertionError, match=r"1 statements, and 0 are the budget:\n +1 times with recursive page"):
         await meter.cost(0, "GET", "/v1/products")

@@ -19,6 +19,7 @@ from shared.container import SharedContainer
 from shared.infra.config import Settings, load
 from shared.infra.secrets import Secret, role_password
 from tests.support import databases
+from tests.support.queries import Transport
 from tests.support.run import Run
 
 SECRET: Final = "well known, and of tests only: k2Jd8sLq0vNz"
@@ -112,7 +113,7 @@ async def client_of(container: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def speaking_to(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
+    transport = Transport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
         yield opened
 

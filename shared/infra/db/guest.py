@@ -12,7 +12,7 @@ from sqlalchemy import event, types
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection, PGDialect_asyncpg
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -90,6 +90,7 @@ def _engine() -> AsyncEngine:
     engine = create_async_engine("postgresql+guest://", poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True)
     event.listen(engine.sync_engine, "before_cursor_execute", _started)
     event.listen(engine.sync_engine, "after_cursor_execute", _ended)
+    event.listen(engine.sync_engine, "handle_error", _failed)
     return engine
 
 
@@ -98,4 +99,10 @@ def _started(connection: Any, cursor: Any, statement: str, parameters: Sequence[
 
 
 def _ended(connection: Any, cursor: Any, statement: str, parameters: Sequence[Any], context: Any, many: bool) -> None:
-    count(context.tenon_started)
+    count(statement, context.tenon_started)
+
+
+def _failed(error: ExceptionContext) -> None:
+    started = getattr(error.execution_context, "tenon_started", None)
+    if error.statement is not None and started is not None:
+        count(error.statement, started)

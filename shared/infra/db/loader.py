@@ -30,6 +30,7 @@ class Loader(Generic[K, V]):
 
     def __init__(self, read: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._read = read
+        self._name = f"one key of {getattr(read, '__qualname__', read)}"
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._batches: set[asyncio.Task[None]] = set()
 
@@ -43,7 +44,7 @@ class Loader(Generic[K, V]):
         try:
             return await answer
         finally:
-            count(started)
+            count(self._name, started)
 
     def _send(self) -> None:
         while self._waiting and len(self._batches) < UNDER_WAY:

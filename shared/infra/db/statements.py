@@ -6,8 +6,9 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 import msgspec
 
-from shared.domain.context import current
+from shared.domain.context import OFTEN, ONE_BY_ONE, current
 from shared.infra.db.connections import Connection
+from shared.infra.db.repeats import sender
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -53,7 +54,7 @@ class Statements(Reader):
             keep_values_out(error)
             raise
         finally:
-            count(started)
+            count(sql, started)
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
         started = perf_counter()
@@ -63,7 +64,7 @@ class Statements(Reader):
             keep_values_out(error)
             raise
         finally:
-            count(started)
+            count(sql, started)
 
 
 def keep_values_out(error: asyncpg.PostgresError) -> None:
@@ -71,8 +72,12 @@ def keep_values_out(error: asyncpg.PostgresError) -> None:
     error.detail = None
 
 
-def count(started: float) -> None:
+def count(sql: str, started: float) -> None:
     """One statement has ended that began at `started` of `perf_counter()`."""
     context = current()
     context.sql_count += 1
     context.sql_seconds += perf_counter() - started
+    if context.sent is not None:
+        times = context.sent[sql] = context.sent.get(sql, 0) + 1
+        if times == OFTEN and ONE_BY_ONE not in sql:
+            context.loops[sql] = sender()

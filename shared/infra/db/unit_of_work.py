@@ -92,7 +92,7 @@ class UnitOfWork(Statements):
             keep_values_out(error)
             raise
         finally:
-            count(started)
+            count(sql, started)
         number = tag.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
 

@@ -1,7 +1,7 @@
 """An event on its way to a subscriber: as it was stored, and what becomes of it for a handler."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
@@ -9,6 +9,7 @@ import msgspec
 
 from shared.domain.context import SYSTEM, Context, Principal
 from shared.domain.events import Delivery
+from shared.infra.db.repeats import watched
 from shared.infra.db.statements import Row
 from shared.infra.events.subscription import On
 from shared.infra.telling import told
@@ -55,9 +56,10 @@ class Envelope(msgspec.Struct, frozen=True):
         return reaction, Delivery(*known, headers=headers, data=data)
 
 
-def handling(subscription: str, delivery: Delivery[Any]) -> AbstractContextManager[None]:
-    """A span around a handler, on the trace of the event."""
-    return traced(
+@contextmanager
+def handling(subscription: str, delivery: Delivery[Any]) -> Iterator[None]:
+    """Around a handler: a span on the trace of the event, and a watch over its statements."""
+    span = traced(
         f"process {delivery.type}",
         "consumer",
         messaging_system="tenon",
@@ -66,6 +68,8 @@ def handling(subscription: str, delivery: Delivery[Any]) -> AbstractContextManag
         messaging_consumer_group_name=subscription,
         messaging_message_id=delivery.event_id,
     )
+    with span, watched(f"{delivery.type} at {subscription}"):
+        yield
 
 
 def carried_context(headers: Mapping[str, str], causation: str = "") -> Context:

@@ -18,6 +18,7 @@ from shared.domain.guard import outbound
 from shared.domain.saga import Asleep, Ended, Failure, Local, Remote, Saga, Underway, Waiting
 from shared.infra.db.closing import Swap
 from shared.infra.db.database import Database
+from shared.infra.db.repeats import watched
 from shared.infra.db.statements import Row
 from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import Recorded, UnitOfWork
@@ -111,7 +112,8 @@ class SagaEngine:
     async def resume(self, claimed: Claimed, stop: asyncio.Event | None = None) -> None:
         """On behalf of whoever began it; call it in a task of its own. Ends between two steps when `stop` is set."""
         begin(claimed.context)
-        await self._drive(claimed.instance, Patience(stop=stop))
+        with watched(f"saga {claimed.instance.saga.name}"):
+            await self._drive(claimed.instance, Patience(stop=stop))
 
     async def recover(self, limit: int = 1) -> int:
         """Go on at once with at most `limit` sagas; answers how many there were."""

@@ -30,7 +30,7 @@ returning saga.id, name, version, token, position, data, failure, attempts, wake
 """
 
 MOVING = """
-moved as (
+moved as (  /* one by one: what was done is stored before the next step begins */
     update saga set position = $4, state = $5, data = $6, failure = $7, outcome = $8, attempts = $9,
         last_error = coalesce($10, last_error),
         due_at = case when $11::float8 is null then due_at
