@@ -20,13 +20,15 @@ GUESTS: Final = "a guest's cart"
 
 
 class RouteRow(msgspec.Struct, frozen=True):
-    """`who` are roles, or everybody; `key` and `if_match` say whether Idempotency-Key and If-Match are needed."""
+    """`who` are roles, or everybody; `rate` is the class by which callers are limited, None for what is never refused; `key` and
+    `if_match` say whether Idempotency-Key and If-Match are needed."""
 
     module: str
     method: str
     path: str
     operation: str
     who: list[str]
+    rate: str | None
     key: str
     if_match: str
     summary: str
@@ -123,8 +125,9 @@ def _routes(app: Litestar) -> Iterator[RouteRow]:
                 path = "/".join(f"{{{part.name}}}" if not isinstance(part, str) else part for part in route.path_components)
                 module, who = handler.opt[OPT_MODULE], _who(handler.opt[OPT_RULE])
                 yield RouteRow(
-                    module, operation.method, f"/{path}", operation.id, who, operation.idempotent, operation.if_match, operation.summary
-                )
+                    module, operation.method, f"/{path}", operation.id, who, operation.rate, operation.idempotent, operation.if_match,
+                    operation.summary,
+                )  # fmt: skip
 
 
 def _who(rule: Rule) -> list[str]:

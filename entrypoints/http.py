@@ -23,12 +23,15 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
     return build_app(
         [*modules, operations(modules)],
         authenticator=root.shared.verifier(),
+        limits=root.shared.limits(),
         signer=root.shared.signer(),
         public_url=settings.public_url,
         options=EdgeOptions(
             origins=settings.cors_origins,
             deadline_s=settings.request_seconds,
             development=settings.environment == "development",
+            rate_scale=settings.rate_scale,
+            proxies=settings.trusted_proxies,
             hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),
             spans=tracing.active,
             trace_ratio=settings.trace_ratio,

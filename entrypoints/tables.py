@@ -26,9 +26,9 @@ def routes(as_json: bool, module: str | None) -> None:
 
     def line(row: describe.RouteRow) -> tuple[str, ...]:
         needs = [name for name, mode in (("Idempotency-Key", row.key), ("If-Match", row.if_match)) if mode == "required"]
-        return row.module, row.method, row.path, row.operation, ", ".join(row.who), ", ".join(needs)
+        return row.module, row.method, row.path, row.operation, ", ".join(row.who), row.rate or "", ", ".join(needs)
 
-    _print(rows, ("module", "method", "path", "operation", "who", "needs"), line, as_json=as_json)
+    _print(rows, ("module", "method", "path", "operation", "who", "limited as", "needs"), line, as_json=as_json)
 
 
 @click.command()

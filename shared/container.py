@@ -36,6 +36,7 @@ class SharedContainer(containers.DeclarativeContainer):
         socket_connect_timeout=0.5,
     )  # fmt: skip
     redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
+    limits = providers.Singleton(Limits, redis)
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
     signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))

@@ -19,6 +19,10 @@ SECURITY_HEADERS: Final = (
 API_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
+EXCHANGE: Final = "exchange"
+"""Where the scope's state has it, for what is decided behind the router."""
+
+
 class Exchange:
     __slots__ = (
         "_complete",
@@ -40,6 +44,7 @@ class Exchange:
         self, scope: HTTPScope, receive: Receive, send: Send, context: Context, limit: int, began: float, *, development: bool
     ) -> None:
         self.scope = scope
+        scope["state"][EXCHANGE] = self
         self.context = context
         self.began = began
         self.development = development
@@ -99,3 +104,8 @@ class Exchange:
         total = (perf_counter() - self.began) * 1000
         context = self.context
         return f'total;dur={total:.2f}, sql;dur={context.sql_seconds * 1000:.2f};desc="{context.sql_count} statements"'.encode()
+
+
+def exchange_of(scope: HTTPScope) -> Exchange:
+    exchange: Exchange = scope["state"][EXCHANGE]
+    return exchange

@@ -84,17 +84,17 @@ class HealthRoutes(Controller):
     path = "/health"
     tags = ("operations",)
 
-    @get("/live", operation="readLiveness")
+    @get("/live", operation="readLiveness", rate=None)
     async def live(self) -> Reply[Health]:
         """Whether the process answers at all."""
         return ok(Health("alive", {}))
 
-    @get("/startup", operation="readStartup", errors=[NotReady])
+    @get("/startup", operation="readStartup", errors=[NotReady], rate=None)
     async def startup(self, health: NamedDependency[HealthService]) -> Reply[Health]:
         """Whether the process has started."""
         return ok(health.startup())
 
-    @get("/ready", operation="readReadiness", errors=[NotReady])
+    @get("/ready", operation="readReadiness", errors=[NotReady], rate=None)
     async def ready(self, health: NamedDependency[HealthService]) -> Reply[Health]:
         """Whether the process may be sent requests."""
         return ok(await health.readiness())

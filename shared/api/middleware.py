@@ -32,7 +32,7 @@ from shared.domain.errors import DomainError
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 1024 * 1024
 CORS_SECONDS: Final = b"600"
-EXPOSED: Final = b"ETag, Link, Location, Retry-After, Trace-Id, Api-Version, Idempotent-Replayed"
+EXPOSED: Final = b"ETag, Link, Location, Retry-After, Trace-Id, Api-Version, Idempotent-Replayed, RateLimit, RateLimit-Policy"
 
 UNMATCHED: Final = "(unmatched)"
 
@@ -67,6 +67,7 @@ def nobody(method: str, route: str, status: int, seconds: float, context: Contex
 class EdgeOptions:
     """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers.
 
+    `rate_scale` multiplies every rate limit; `proxies` of our own stand between clients and this process.
     `spans` answers None while nobody wants them; then `trace_ratio`, the share of traces that are begun here and recorded, is void.
     """
 
@@ -74,6 +75,8 @@ class EdgeOptions:
     origins: Sequence[str] = ()
     deadline_s: float = 15.0
     development: bool = False
+    rate_scale: float = 1.0
+    proxies: int = 0
     spans: Callable[[], Spans | None] = lambda: None
     trace_ratio: float = 0.0
     meter: Meter = nobody

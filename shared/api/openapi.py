@@ -15,6 +15,7 @@ from shared.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from shared.api.operation import Operation, by_status
 from shared.api.paging import Cursor
 from shared.api.problems import MEDIA_TYPE, Problem
+from shared.api.ratelimit import FIELDS
 from shared.api.schemas import Schemas, ecma_pattern
 from shared.domain.errors import DomainError
 from shared.domain.policy import Rule
@@ -90,6 +91,8 @@ _HEADERS: Final = {
         "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 86400},
         "example": 1,
     },
+    "RateLimit": _header("What is left of the quota, and in how many seconds it is whole again", '"read";r=1199;t=1'),
+    "RateLimit-Policy": _header("The quota: so many requests at once, coming back evenly over so many seconds", '"read";q=1200;w=60'),
     "Trace-Id": _header("The id to quote when asking about this request", "0af7651916cd43dd8448eb211c80319c"),
     "Api-Version": _header("The version of the API that answered", versioning.CURRENT),
     "Idempotent-Replayed": {
@@ -141,8 +144,11 @@ def _operation(mounted: Mounted, schemas: Schemas, public_url: str) -> dict[str,
         "responses": {
             **{str(status): _success(operation, status, view, schemas) for status, view in sorted(operation.answers.items())},
             **_not_modified(operation),
-            **{str(status): _problem(status, kinds, public_url) for status, kinds in by_status(operation.problems(mounted.rule)).items()},
-            "default": _problem(500, [DomainError], public_url),
+            **{
+                str(status): _problem(operation, status, kinds, public_url)
+                for status, kinds in by_status(operation.problems(mounted.rule)).items()
+            },
+            "default": _problem(operation, 500, [DomainError], public_url),
         },
     }
     if operation.binding.body:
@@ -204,7 +210,7 @@ def _header_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
 
 
 def _success(operation: Operation, status: int, view: Any, schemas: Schemas) -> dict[str, Any]:
-    names = ["Trace-Id", "Api-Version"]
+    names = ["Trace-Id", "Api-Version", *_limits(operation)]
     if operation.carries_version(view):
         names.append("ETag")
     if status in (201, 202):
@@ -222,11 +228,16 @@ def _success(operation: Operation, status: int, view: Any, schemas: Schemas) -> 
 def _not_modified(operation: Operation) -> Mapping[str, Any]:
     if not operation.revalidates:
         return {}
-    return {"304": {"description": "Not modified", "headers": _references(["ETag", "Trace-Id", "Api-Version"])}}
+    names = ["ETag", "Trace-Id", "Api-Version", *_limits(operation)]
+    return {"304": {"description": "Not modified", "headers": _references(names)}}
 
 
-def _problem(status: int, kinds: Sequence[type[DomainError]], public_url: str) -> dict[str, Any]:
-    names = ["Trace-Id", "Api-Version"]
+def _limits(operation: Operation) -> Sequence[str]:
+    return FIELDS if operation.rate is not None else ()
+
+
+def _problem(operation: Operation, status: int, kinds: Sequence[type[DomainError]], public_url: str) -> dict[str, Any]:
+    names = ["Trace-Id", "Api-Version", *_limits(operation)]
     if status in (429, 503) or any(kind.retryable for kind in kinds):
         names.append("Retry-After")
     if status == 401:

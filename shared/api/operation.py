@@ -16,6 +16,7 @@ from shared.api.refusals import (
     InternalError,
     InvalidRequest,
     MalformedJson,
+    RateLimited,
     UnknownApiVersion,
     UnsupportedMediaType,
 )
@@ -29,6 +30,7 @@ from shared.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from shared.domain.limits import Rate
 from shared.domain.once import AnswerTooLarge, InFlight, KeyReused
 from shared.domain.policy import STAFF, Rule
 
@@ -38,7 +40,10 @@ _ALL_ROLES: Final = STAFF | {"customer"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """`id` is verb and noun and unique; `answers` are its successes, from status to the view that is sent."""
+    """`id` is verb and noun and unique; `answers` are its successes, from status to the view that is sent.
+
+    `rate` is the class by which it is limited, None for what is never refused; `account` the field of its body that names one.
+    """
 
     id: str
     method: str
@@ -49,6 +54,8 @@ class Operation:
     answers: Mapping[int, Any]
     idempotent: Mode
     if_match: Mode
+    rate: Rate | None
+    account: str | None
     keep_days: int
     tag_covers_all: bool
     binding: Binding
@@ -58,6 +65,9 @@ class Operation:
             raise ImproperlyConfiguredException(f"{self.id!r} is not of the form verbNoun")
         if not self.summary:
             raise ImproperlyConfiguredException(f"{self.id}: the handler's docstring is its summary, and is missing")
+        body = getattr(self.binding.body, "shape", None)
+        if self.account is not None and self.account not in getattr(body, "__struct_fields__", ()):
+            raise ImproperlyConfiguredException(f"{self.id}: its body has no field {self.account}, which is to name an account")
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
         return self  # Litestar copies handlers with all they carry
@@ -83,6 +93,8 @@ class Operation:
             yield from (MalformedJson, UnsupportedMediaType)
         if self.binding.body or self.idempotent != "never":
             yield BodyTooLarge
+        if self.rate is not None:
+            yield RateLimited
         if self.method != "GET":
             yield CommitOutcomeUnknown
         if self.idempotent != "never":

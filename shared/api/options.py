@@ -4,6 +4,7 @@ from typing import Final
 
 OPT_OPERATION: Final = "operation"
 OPT_RULE: Final = "rule"
+OPT_LIMITER: Final = "rate_limiter"
 OPT_USE_CASES: Final = "use_cases"
 OPT_SIGNER: Final = "signer"
 OPT_PROBLEMS: Final = "problem_writer"

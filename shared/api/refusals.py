@@ -66,6 +66,16 @@ class HeadersTooLarge(Refusal):
     status = 431
 
 
+class RateLimited(Refusal):
+    """The caller has asked for more than one may within a time. `RateLimit` and `RateLimit-Policy` say how much that is and what is
+    left of it; Retry-After and the fact `retry_after` say after how many seconds there is more."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    status = 429
+    retryable = True
+
+
 class HostRefused(Refusal):
     """The Host header names a host that this server does not answer for."""
 

@@ -20,10 +20,11 @@ from shared.api.binding import bind
 from shared.api.conditional import check_if_match, if_none_match
 from shared.api.idempotency import MONEY_DAYS, USUAL_DAYS, Mode, require_key
 from shared.api.operation import Operation
-from shared.api.options import OPT_OPERATION, OPT_RULE, OPT_USE_CASES
+from shared.api.options import OPT_LIMITER, OPT_OPERATION, OPT_RULE, OPT_USE_CASES
 from shared.api.wire import outgoing
 from shared.domain.context import current
 from shared.domain.errors import DomainError
+from shared.domain.limits import Rate
 
 Handler = Callable[..., Awaitable[Reply[Any]]]
 Decorator = Callable[[Handler], HTTPRouteHandler]
@@ -36,12 +37,14 @@ def get(
     errors: Sequence[type[DomainError]] = (),
     sort: Sequence[str] = (),
     revalidates: bool = True,
+    rate: Rate | None = "read",
 ) -> Decorator:
     """A read. `sort` is the allow-list of a list's orders, the first being the default; it needs a `Paging` parameter.
 
     `revalidates` says that the entity tag, where there is one, covers the whole answer, so that If-None-Match may be honoured.
+    `rate` is the class by which callers are limited; None never refuses anybody.
     """
-    return _route("GET", path, operation, errors, status=200, sort=sort, tag_covers_all=revalidates)
+    return _route("GET", path, operation, errors, status=200, rate=rate, sort=sort, tag_covers_all=revalidates)
 
 
 def post(
@@ -54,12 +57,18 @@ def post(
     if_match: Mode = "never",
     answers: Mapping[int, Any] | None = None,
     money: bool = False,
+    rate: Rate = "write",
+    account: str | None = None,
 ) -> Decorator:
     """A creation or an action. `answers` are further successes, such as `{202: OrderPending}`, beside `status`.
 
-    What moves `money` is answered for a month when it is repeated with its key; so is what needs a key.
+    What moves `money` is answered for a month when it is repeated with its key; so is what needs a key. `rate` is the class by
+    which callers are limited; `account` is the field of the body that names an account, which is limited whoever calls.
     """
-    return _route("POST", path, operation, errors, status=status, idempotent=idempotent, if_match=if_match, answers=answers, money=money)
+    return _route(
+        "POST", path, operation, errors, status=status, rate=rate, account=account, idempotent=idempotent, if_match=if_match,
+        answers=answers, money=money,
+    )  # fmt: skip
 
 
 def put(
@@ -95,6 +104,8 @@ def _route(
     errors: Sequence[type[DomainError]],
     *,
     status: int,
+    rate: Rate | None = "write",
+    account: str | None = None,
     sort: Sequence[str] = (),
     idempotent: Mode = "never",
     if_match: Mode = "never",
@@ -114,6 +125,8 @@ def _route(
             answers={status: _view_of(handler, answers or {}), **(answers or {})},
             idempotent=idempotent,
             if_match=if_match,
+            rate=rate,
+            account=account,
             tag_covers_all=tag_covers_all,
             keep_days=MONEY_DAYS if money or idempotent == "required" else USUAL_DAYS,
             binding=bind(handler, sort),
@@ -125,8 +138,9 @@ def _route(
 
 
 def _endpoint(handler: Handler, operation: Operation) -> Callable[..., Awaitable[ASGIApp]]:
-    """What Litestar calls: policy, arguments, preconditions, the handler, its reply."""
+    """What Litestar calls: limits, policy, arguments, preconditions, the handler, its reply."""
     bind_arguments = operation.binding.arguments
+    rate, account = operation.rate, operation.account
     matches, needs_version = operation.if_match != "never", operation.if_match == "required"
     revalidates = operation.revalidates
     needs_key = operation.idempotent == "required"
@@ -134,8 +148,12 @@ def _endpoint(handler: Handler, operation: Operation) -> Callable[..., Awaitable
 
     async def endpoint(self: Any, request: Request[Any, Any, Any]) -> ASGIApp:
         opt = request.route_handler.opt
+        if rate is not None:
+            await opt[OPT_LIMITER].admit(request.scope, rate)
         opt[OPT_RULE].check(current().principal)
         arguments = await bind_arguments(request, opt[OPT_USE_CASES])
+        if account is not None:
+            await opt[OPT_LIMITER].admit_account(request.scope, getattr(arguments["data"], account))
         if matches:
             check_if_match(request, required=needs_version)
         if needs_key:

@@ -17,10 +17,12 @@ from shared.api.health import POLICY, Check, HealthRoutes, HealthService, Lifecy
 from shared.api.middleware import MAX_BODY_BYTES, Edge, EdgeOptions
 from shared.api.openapi import Mounted, describe
 from shared.api.operation import Operation
-from shared.api.options import OPT_DOCUMENTED, OPT_MODULE, OPT_OPERATION, OPT_PROBLEMS, OPT_RULE, OPT_SIGNER, OPT_USE_CASES
+from shared.api.options import OPT_DOCUMENTED, OPT_LIMITER, OPT_MODULE, OPT_OPERATION, OPT_PROBLEMS, OPT_RULE, OPT_SIGNER, OPT_USE_CASES
 from shared.api.problem_pages import problem_routes
 from shared.api.problems import ProblemWriter, catalogue
+from shared.api.ratelimit import RateLimiter
 from shared.domain.authentication import Authenticator
+from shared.domain.limits import RateLimits
 from shared.domain.policy import Policy
 from shared.domain.signing import Signing
 
@@ -70,6 +72,7 @@ def build_app(
     modules: Sequence[Mountable],
     *,
     authenticator: Authenticator,
+    limits: RateLimits,
     signer: Signing,
     public_url: str,
     contact: str = "operators@example.org",
@@ -95,13 +98,15 @@ def build_app(
         openapi_config=None,
         logging_config=None,
     )
-    carried = {OPT_SIGNER: signer, OPT_PROBLEMS: problems}
+    options = options or EdgeOptions()
+    limiter = RateLimiter(limits, scale=options.rate_scale, proxies=options.proxies)
+    carried = {OPT_LIMITER: limiter, OPT_SIGNER: signer, OPT_PROBLEMS: problems}
     mounted = list(_complete(app, {part.name: part for part in parts}, carried))
     _check_operations(mounted, parts)
     kinds = catalogue(kind for each in mounted for kind in each.operation.errors)
     for handler in (*documentation_routes(describe(mounted, public_url, contact)), *problem_routes(kinds)):
         app.register(handler)
-    app.asgi_handler = Edge(app.asgi_handler, authenticator, problems, options or EdgeOptions(), _methods(app))
+    app.asgi_handler = Edge(app.asgi_handler, authenticator, problems, options, _methods(app))
     return app
 
 

@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-Rate = Literal["read", "search", "write", "checkout", "auth"]
+Rate = Literal["read", "search", "write", "checkout", "auth", "webhook"]
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -43,6 +43,7 @@ QUOTAS: Final[Mapping[Rate, Quota]] = {
     "write": Quota("write", 300, 60),
     "checkout": Quota("checkout", 30, 60),
     "auth": Quota("auth", 60, 300),
+    "webhook": Quota("webhook", 6000, 60, exact=False),
 }
 """What one caller may ask for; the setting `rate_scale` multiplies all of them."""
 

@@ -62,6 +62,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[tuple[str, ...], Meta(description="Exact origins of browsers that may call the API, separated by commas.")] = ()
     db_connections: Annotated[int, Meta(ge=4, le=500, description="Open connections of this process, over all modules.")] = 24
     request_seconds: Annotated[int, Meta(ge=1, le=120, description="How long a request may take, in seconds.")] = 15
+    trusted_proxies: Annotated[
+        int,
+        Meta(ge=0, le=10, description="How many proxies of our own each request passes; so far from its end X-Forwarded-For is believed."),
+    ] = 0
+    rate_scale: Annotated[
+        float, Meta(ge=0.01, le=1_000_000, description="Multiplies every rate limit: how many requests one caller may make in a time.")
+    ] = 1.0
     mail_url: Annotated[
         str,
         Meta(

@@ -8,6 +8,7 @@ import pytest
 from litestar import Litestar
 
 from modules.identity.container import IdentityContainer
+from shared.api.middleware import EdgeOptions
 from shared.api.wiring import build_app
 from shared.infra.db.connections import Connection
 from shared.infra.db.migrate import ModuleSchema, migrate
@@ -41,7 +42,10 @@ async def identity(wired: IdentityContainer, admin: Connection) -> IdentityConta
 async def app(wired: IdentityContainer) -> Litestar:
     """The API with the routes of identity alone."""
     shared = wired.shared
-    return build_app([wired.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url="https://shop.example")
+    return build_app(
+        [wired.module()], authenticator=shared.verifier(), limits=shared.limits(), signer=shared.signer(),
+        public_url="https://shop.example", options=EdgeOptions(rate_scale=shared.settings().rate_scale),
+    )  # fmt: skip
 
 
 @pytest.fixture

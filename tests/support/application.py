@@ -14,6 +14,7 @@ from litestar import Litestar
 from entrypoints import schemas
 from entrypoints.container import Root, compose
 from entrypoints.http import create_app
+from shared.api.middleware import EdgeOptions
 from shared.api.wiring import build_app
 from shared.container import SharedContainer
 from shared.infra.config import Settings, load
@@ -46,6 +47,7 @@ def environment(database_url: str, redis_url: str, mail_url: str) -> dict[str, s
         "TENON_MAIL_URL": mail_url,
         "TENON_PUBLIC_URL": "http://test",
         "TENON_PASSWORD_MEMORY_KIB": "64",
+        "TENON_RATE_SCALE": "1000",
         "TENON_LOG_LEVEL": "warning",
     }
 
@@ -92,6 +94,7 @@ def alone(database_url: str, valkey_url: str, **settings: Any) -> SharedContaine
         "secret": Secret(SECRET),
         "public_url": "https://shop.example",
         "mail_url": "file:///nowhere",
+        "rate_scale": 1000.0,
     }
     return SharedContainer(settings=Settings(database_url=database_url, redis_url=valkey_url, **(usual | settings)))
 
@@ -106,7 +109,10 @@ async def client_of(container: Any) -> AsyncIterator[httpx.AsyncClient]:
     """The API with the routes of one module alone, whose container this is."""
     shared = container.shared
     public_url = shared.settings().public_url
-    app = build_app([container.module()], authenticator=shared.verifier(), signer=shared.signer(), public_url=public_url)
+    app = build_app(
+        [container.module()], authenticator=shared.verifier(), limits=shared.limits(), signer=shared.signer(), public_url=public_url,
+        options=EdgeOptions(rate_scale=shared.settings().rate_scale),
+    )  # fmt: skip
     async with speaking_to(app) as opened:
         yield opened
 

@@ -55,7 +55,7 @@ class Products(Controller):
         wanted = ProductFilter(statuses=visible(status), category_id=category, created_from=created_from, created_to=created_to)
         return paging.page(await products.products(wanted, cast("Sort", paging.sort), paging.request))
 
-    @get("/search", operation="searchProducts")
+    @get("/search", operation="searchProducts", rate="search")
     async def search(
         self,
         paging: Paging,

@@ -25,7 +25,15 @@ class Auth(Controller):
     path = "/v1/auth"
     tags = ("auth",)
 
-    @post("/login", operation="logIn", errors=[BadCredentials, AddressUnverified, TooManyAttempts], status=200, idempotent="never")
+    @post(
+        "/login",
+        operation="logIn",
+        errors=[BadCredentials, AddressUnverified, TooManyAttempts],
+        status=200,
+        idempotent="never",
+        rate="auth",
+        account="email",
+    )
     async def log_in(self, data: LogIn, sign_in: NamedDependency[SignIn]) -> Reply[TokensView]:
         """Exchange a password for tokens.
 
@@ -51,7 +59,7 @@ class Auth(Controller):
         await sign_in.log_out(data.refresh_token)
         return no_content()
 
-    @get("/verify", operation="lookAtLink", errors=[NotFound])
+    @get("/verify", operation="lookAtLink", errors=[NotFound], rate="auth")
     async def look(self, token: FromQuery[Token], accounts: NamedDependency[Accounts]) -> Reply[LinkView]:
         """Look at a mailed link without using it up.
 
@@ -60,7 +68,7 @@ class Auth(Controller):
         reply = ok(await accounts.look_at_link(token))
         return Reply(reply.status, reply.body, (NO_STORE,))
 
-    @post("/verify", operation="verifyAddress", errors=[LinkUnusable], status=204, idempotent="never")
+    @post("/verify", operation="verifyAddress", errors=[LinkUnusable], status=204, idempotent="never", rate="auth")
     async def verify(self, data: VerifyAddress, accounts: NamedDependency[Accounts]) -> Reply[None]:
         """Confirm an address with the token of the link that was mailed to it.
 

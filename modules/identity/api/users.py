@@ -25,7 +25,7 @@ class Users(Controller):
     path = "/v1/users"
     tags = ("users",)
 
-    @post(operation="registerUser", errors=[InvalidAddress, WeakPassword], status=202, idempotent="never")
+    @post(operation="registerUser", errors=[InvalidAddress, WeakPassword], status=202, idempotent="never", rate="auth", account="email")
     async def register(self, data: RegisterUser, accounts: NamedDependency[Accounts]) -> Reply[RegistrationReceived]:
         """Register an address.
 

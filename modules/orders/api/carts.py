@@ -101,6 +101,7 @@ class Carts(Controller):
     @post(
         "/{cart_id:str}/complete",
         operation="completeCart",
+        rate="checkout",
         errors=[NotFound, CartIncomplete, CartMoved, PriceChanged, CompletionInProgress, *REFUSALS.values(), CompletionFailed],
         idempotent="required",
         answers={202: StillRunning},

@@ -43,6 +43,7 @@ class TestProvider(Controller):
     @post(
         "/payments/webhooks/test",
         operation="receiveTestProviderWebhook",
+        rate="webhook",
         errors=[SignatureInvalid, NotFound],
         status=204,
         idempotent="never",

@@ -16,6 +16,7 @@ from shared.api.paging import Paging
 from shared.api.routes import get, post
 from shared.api.wiring import build_app
 from shared.domain.policy import Policy, public
+from shared.infra.limits.limits import LocalLimits
 from shared.infra.signing import Signer
 from tests.chassis.api.tiny import PUBLIC_URL, TinyModule, TokensByName, tiny
 
@@ -26,7 +27,7 @@ class View(msgspec.Struct):
 
 def build(*controllers: type[Controller], policy: Policy | None = None, use_cases: Sequence[str] = ()) -> None:
     module = TinyModule("m", controllers, dict.fromkeys(use_cases, object()), policy if policy is not None else {"readThing": public()})
-    build_app([module], authenticator=TokensByName(), signer=Signer(b"k" * 32), public_url=PUBLIC_URL)
+    build_app([module], authenticator=TokensByName(), limits=LocalLimits(), signer=Signer(b"k" * 32), public_url=PUBLIC_URL)
 
 
 class Thing(Controller):

@@ -1,7 +1,7 @@
 """OpenAPI that is true: what it says of every operation is what the operation does, status by status."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from shared.api.problems import status_of
 from shared.api.wiring import build_app
 from shared.domain.context import Principal
 from shared.domain.errors import DomainError, Unavailable
+from shared.domain.limits import Allowance, Ask
 from shared.domain.once import InFlight, KeyReused
 from shared.domain.page import Slice
 from shared.infra.signing import Signer
@@ -50,10 +51,21 @@ class Anyone(TokensByName):
         return await super().authenticate(bearer)
 
 
+class Gauge:
+    """Lets everybody through, or nobody."""
+
+    def __init__(self) -> None:
+        self.wait_s = 0
+
+    async def take(self, asks: Sequence[Ask]) -> Allowance:
+        return Allowance(asks[0].quota, 7, 1, self.wait_s)
+
+
 class Stage:
-    def __init__(self, client: httpx.AsyncClient, puppet: Puppet, document: dict[str, Any], lifecycle: Lifecycle) -> None:
+    def __init__(self, client: httpx.AsyncClient, puppet: Puppet, limits: "Gauge", document: dict[str, Any], lifecycle: Lifecycle) -> None:
         self.client = client
         self.puppet = puppet
+        self.limits = limits
         self.document = document
         self.lifecycle = lifecycle
 
@@ -102,12 +114,12 @@ async def stage() -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def started() -> AsyncIterator[Stage]:
-    puppet, lifecycle = Puppet(), Lifecycle()
+    puppet, limits, lifecycle = Puppet(), Gauge(), Lifecycle()
     parts: Any = modules(puppet, puppet)  # type: ignore[arg-type]  # a puppet plays every part
-    app: Any = build_app(parts, authenticator=Anyone(), signer=Signer(b"k" * 32), public_url=PUBLIC_URL, lifecycle=lifecycle)
+    app: Any = build_app(parts, authenticator=Anyone(), limits=limits, signer=Signer(b"k" * 32), public_url=PUBLIC_URL, lifecycle=lifecycle)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
-        yield Stage(client, puppet, (await client.get("/openapi.json")).json(), lifecycle)
+        yield Stage(client, puppet, limits, (await client.get("/openapi.json")).json(), lifecycle)
 
 
 SHELF = msgspec.convert(example_of(Shelf), Shelf)
@@ -173,6 +185,10 @@ async def provoke(stage: Stage, path: str, method: str, operation: dict[str, Any
         else:
             puppet.next = problem("provoked")
         yield await stage.send(path, method, operation, headers={"Idempotency-Key": "k"} if "Idempotency-Key" in names else {})
+    if "429" in responses:
+        stage.limits.wait_s = 3
+        yield await stage.send(path, method, operation)
+        stage.limits.wait_s = 0
     if name in ("readReadiness", "readStartup"):
         stage.lifecycle.stage = "starting"
         yield await stage.send(path, method, operation)
@@ -198,7 +214,7 @@ def check_form(stage: Stage, operation: dict[str, Any], status: str, response: h
     assert response.headers.get("content-type") in (content or {None: None}), (operation["operationId"], status)
     for header in ("trace-id", "api-version"):
         assert header in response.headers
-    for header in ("etag", "location", "retry-after", "www-authenticate", "link", "idempotent-replayed"):
+    for header in ("etag", "location", "retry-after", "www-authenticate", "link", "idempotent-replayed", "ratelimit"):
         if header in response.headers:
             assert header in {name.lower() for name in documented["headers"]}, (operation["operationId"], status, header)
     if int(status) >= 400:

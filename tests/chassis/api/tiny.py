@@ -26,10 +26,12 @@ from shared.api.wiring import build_app
 from shared.domain.context import Principal, current
 from shared.domain.errors import Busy, Conflict, Declined, NotFound, RuleViolated, StaleVersion, Unauthenticated, Unavailable
 from shared.domain.ids import new_id
+from shared.domain.limits import RateLimits
 from shared.domain.once import AlreadyDone, Answer, InFlight, KeyReused, Once
 from shared.domain.once import once as current_once
 from shared.domain.page import PageRequest, Slice, cut
 from shared.domain.policy import Policy, public, roles, shopper
+from shared.infra.limits.limits import LocalLimits
 from shared.infra.signing import Signer
 
 T = TypeVar("T")
@@ -368,12 +370,18 @@ def modules(shelves: Shelves, boxes: Boxes) -> list[TinyModule]:
 
 
 @asynccontextmanager
-async def tiny(options: EdgeOptions | None = None, checks: Sequence[Check] = (), more: Sequence[TinyModule] = ()) -> AsyncIterator[Tiny]:
-    """The app in this event loop, started."""
+async def tiny(
+    options: EdgeOptions | None = None,
+    checks: Sequence[Check] = (),
+    more: Sequence[TinyModule] = (),
+    limits: RateLimits | None = None,
+) -> AsyncIterator[Tiny]:
+    """The app in this event loop, started; without `limits` it counts for itself."""
     shelves, boxes, lifecycle = Shelves(), Boxes(), Lifecycle()
     app = build_app(
         [*modules(shelves, boxes), *more],
         authenticator=TokensByName(),
+        limits=limits or LocalLimits(),
         signer=Signer(b"k" * 32),
         public_url=PUBLIC_URL,
         options=options,

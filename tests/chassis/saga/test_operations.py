@@ -13,6 +13,7 @@ from shared.api.wiring import Part, build_app
 from shared.domain.context import Context, Principal, begin, current
 from shared.domain.errors import NotFound, Unauthenticated
 from shared.domain.ids import new_id
+from shared.infra.limits.limits import LocalLimits
 from shared.infra.saga.operations import SagaOperations
 from shared.infra.signing import Signer
 from tests.chassis.saga.shop import Shop
@@ -34,7 +35,7 @@ class EverybodyIs:
 async def served(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
     operations = SagaOperations([(shop.database, [shop.saga])])
     part = Part(name="sagas", controllers=[OperationRoutes], use_cases={"operations": operations}, policy=POLICY)
-    app = build_app([part], authenticator=EverybodyIs(), signer=Signer(b"k" * 32), public_url=SHOP)
+    app = build_app([part], authenticator=EverybodyIs(), limits=LocalLimits(), signer=Signer(b"k" * 32), public_url=SHOP)
     transport = httpx.ASGITransport(cast("Any", app))
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=SHOP) as client:
         yield client
