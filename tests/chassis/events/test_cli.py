@@ -53,7 +53,8 @@ async def dead(two: Two, listener: Listener) -> str:
 async def test_a_dead_event_is_found_looked_at_and_tried_again(two: Two, listener: Listener, dead: str):
     listed = await typed(two, events, "list", "--state", "dead")
     assert dead in listed.stdout
-    assert "ValueError: bad went wrong" in listed.stdout
+    assert "ValueError" in listed.stdout
+    assert "bad went wrong" not in listed.stdout, "what an error of any type says may be a secret"
     shown = json.loads((await typed(two, events, "show", dead)).stdout)
     assert shown["payload"]["payload"] == {"thing_id": "a", "note": "bad"}
     assert shown["task"]["attempts"] == 8

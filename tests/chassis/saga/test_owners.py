@@ -160,7 +160,7 @@ async def test_a_call_may_not_outlast_the_claim(shop_url):
         assert await shop.engine.run(saga_id, Receipt, patience_s=60) == Underway()
         state = await shop.database.fetchrow("select claimed_until, last_error from saga where id = $1", saga_id)
         assert state is not None
-        assert tuple(state) == (None, "TimeoutError: ")
+        assert tuple(state) == (None, "TimeoutError")
         shop.neighbour.act = act  # type: ignore[method-assign] # it answers again
 
 

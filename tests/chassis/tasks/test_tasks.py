@@ -128,7 +128,7 @@ async def test_a_failing_task_is_tried_again_with_growing_delays_and_the_same_ke
         await make_due(two)
     await worker.drain()
     row = await two.admin.fetchrow("select state, attempts, last_error from keeper.task")
-    assert tuple(row) == ("dead", 8, "ValueError: broken went wrong")
+    assert tuple(row) == ("dead", 8, "ValueError")
     assert len(set(chores.keys)) == 1
     assert len(chores.keys) == 8
 
