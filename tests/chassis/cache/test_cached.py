@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from shared.domain.context import ANONYMOUS, current
 from shared.domain.guard import OutboundInTransaction, hold, let_go
-from shared.domain.once import once
+from shared.domain.once import Answer, Once, once
 from shared.infra.cache import cached
 from shared.infra.cache.cached import Cache, Public
 from shared.infra.cache.store import CacheStore
@@ -176,7 +176,7 @@ class HeldUp(CacheStore):
 
 
 async def test_what_a_process_has_changed_it_sees_whatever_it_asks_first(here, redis, name):
-    await here.title("b2")
+    await asyncio.gather(here.title("b1"), here.title("b2"))  # over two connections, which are open from now on
     store = HeldUp(redis)
     cache = Cache(store, name, Book, here.books.book, life_s=60)
     here.books.titles["b2"] = "Exiles"
@@ -285,7 +285,9 @@ async def test_a_reading_is_on_nobodys_behalf(redis, name):
         seen.append((context.principal, context.deadline, context.trace_id, once.get()))
         return Book(wanted.id, "x")
 
+    once.set(Once("usr_1 POST /v1/books", "key", b"", lambda _: Answer(201, b"")))
     await Process(redis, name, read=read).title()
+    once.set(None)
     assert seen == [(ANONYMOUS, None, "", None)]
 
 
