@@ -89,6 +89,17 @@ class Child:
                 raise self._failure(f"was not ready after {timeout_s:.0f} s")
             time.sleep(0.02)
 
+    def ask(self, number: signal.Signals) -> None:
+        """Send it a signal, and do not wait."""
+        self._process.send_signal(number)
+
+    def wait_until_ended(self, timeout_s: float = 60.0) -> int:
+        """The status that it ends with by itself; raises ServerFailed when it does not."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise self._failure(f"had not ended after {timeout_s:.0f} s") from None
+
     def wait_until_done(self) -> None:
         try:
             status = self._process.wait(120)

@@ -94,7 +94,7 @@ def worker() -> None:
 
     Any number of workers may run; they share what there is to do.
     """
-    asyncio.run(work(root()))
+    sys.exit(asyncio.run(work(root())))
 
 
 @tenon.command("dev")

@@ -85,6 +85,7 @@ def _defaults(home: Home, secrets: Secrets, port: int) -> dict[str, str]:
         "TENON_DB_SECRET": secrets.db_secret,
         "TENON_PORT": str(port),
         "TENON_PUBLIC_URL": f"http://{HOST}:{port}",
+        "TENON_NOTICE_SECONDS": "0",
         "TENON_MAIL_URL": (home.path / "outbox").as_uri(),
         "TENON_LOG_FORMAT": "console",
     }

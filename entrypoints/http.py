@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from litestar import Litestar
 
 from entrypoints.container import Root, hosted
+from entrypoints.ending import Ending
 from entrypoints.process import running
 from shared.api.health import Check, Lifecycle
 from shared.api.middleware import EdgeOptions, nobody
@@ -16,8 +17,9 @@ from shared.infra.saga.operations import SagaOperations
 from shared.module import Module
 
 
-def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None) -> Litestar:
+def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | None = None, ending: Ending | None = None) -> Litestar:
     """Raises ConfigurationError for a module that does not exist; opens nothing before the lifespan begins."""
+    lifecycle = lifecycle or Lifecycle()
     settings: Settings = root.settings()
     modules = hosted(root)
     return build_app(
@@ -35,6 +37,7 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
             hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),
             spans=tracing.active,
             trace_ratio=settings.trace_ratio,
+            stopping=lambda: lifecycle.stage == "stopping",
             meter=root.shared.requests().answered if settings.metrics_port else nobody,
         ),
         checks=[
@@ -42,7 +45,7 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
             *(Check(f"{module.name}:{name}", probe, essential=False) for module in modules for name, probe in module.checks.items()),
             Check("redis", root.shared.redis().ping, essential=False),
         ],
-        lifespan=[lambda: running(root, with_worker=with_worker)],
+        lifespan=[lambda: running(root, with_worker=with_worker, ending=ending)],
         lifecycle=lifecycle,
     )
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from collections.abc import Sequence
-
 from entrypoints.container import Root, hosted
 from shared.infra.config import Settings
 from shared.infra.metrics.backlog import Backlog

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from entrypoints.container import Root, hosted
+from entrypoints.ending import Ending
 from entrypoints.measuring import measure
+from shared.infra.config import Settings
 from shared.infra.db.connections import Connections
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.supervisor import Loop, idle, supervised
@@ -15,23 +17,32 @@ from shared.infra.tracing import exporting
 from shared.infra.worker import Worker
 
 REAP_EVERY_S: Final = 5.0
+LAST_S: Final = 2.0
 
 
 @asynccontextmanager
-async def running(root: Root, *, with_worker: bool) -> AsyncIterator[None]:
-    """A process that only answers requests still tells the workers what it has committed."""
+async def running(root: Root, *, with_worker: bool, ending: Ending | None = None) -> AsyncIterator[None]:
+    """What works ends as soon as that is asked for; what is there for others, as requests are, goes on until this is left."""
+    ending = ending or Ending()
+    settings: Settings = root.settings()
     connections: Connections = root.shared.connections()
-    loops = [Loop("connections", lambda stop: reap(connections, stop))]
-    if with_worker:
-        loops += build_worker(root).loops()
-    else:
-        loops.append(Loop("wake-up", Wakeup([module.database for module in hosted(root)]).run))
-    if root.settings().metrics_port:
-        measure(root, loops, [])
+    worker = build_worker(root) if with_worker else None
+    wakeup = worker.wakeup if worker else Wakeup([module.database for module in hosted(root)])
+    working = worker.working() if worker else []
+    beside = [Loop("connections", lambda stop: reap(connections, stop)), Loop("wake-up", wakeup.run)]
+    if settings.metrics_port:
+        measure(root, beside, working)
     try:
-        async with exporting(root.settings().otlp_endpoint), supervised(loops):
+        async with (
+            exporting(settings.otlp_endpoint),
+            supervised(beside, grace_s=LAST_S),
+            supervised(working, stop=ending.asked, cut=ending.cut, grace_s=ending.drain_s),
+        ):
             settle_garbage()
-            yield
+            try:
+                yield
+            finally:
+                ending.ask()
     finally:
         await connections.close()
         await root.shared.redis().aclose()

@@ -6,20 +6,24 @@ import signal
 import structlog
 
 from entrypoints.container import Root, hosted
+from entrypoints.ending import Ending
 from entrypoints.process import running
+from shared.infra.config import Settings
 from shared.infra.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
 
-async def work(root: Root) -> None:
-    """Until SIGINT or SIGTERM; what was begun then ends, and nothing is begun any more."""
-    settings = root.settings()
+async def work(root: Root) -> int:
+    """Until SIGINT or SIGTERM; what was begun then ends, and nothing is begun any more. Answers the status to end with."""
+    settings: Settings = root.settings()
     configure_logging(settings.log_format, settings.log_level, disclosing=settings.environment == "development")
-    stop = asyncio.Event()
+    ending = Ending(settings.drain_seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(root, with_worker=True):
+        asyncio.get_running_loop().add_signal_handler(number, ending.hear, number)
+    async with running(root, with_worker=True, ending=ending):
         log.info("working", modules=[module.name for module in hosted(root)])
-        await stop.wait()
+        await ending.asked.wait()
         log.info("stopping")
+    log.info("stopped", after_s=round(ending.elapsed, 1))
+    return ending.status

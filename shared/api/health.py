@@ -43,7 +43,8 @@ class Lifecycle:
         self.stage: Literal["starting", "running", "stopping"] = "starting"
 
     def running(self) -> None:
-        self.stage = "running"
+        if self.stage == "starting":  # a signal may have come first
+            self.stage = "running"
 
     def stopping(self) -> None:
         self.stage = "stopping"

@@ -67,6 +67,7 @@ def nobody(method: str, route: str, status: int, seconds: float, context: Contex
 class EdgeOptions:
     """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers.
 
+    While `stopping`, a request that is cancelled is answered all the same.
     `rate_scale` multiplies every rate limit; `proxies` of our own stand between clients and this process.
     `spans` answers None while nobody wants them; then `trace_ratio`, the share of traces that are begun here and recorded, is void.
     """
@@ -80,6 +81,7 @@ class EdgeOptions:
     spans: Callable[[], Spans | None] = lambda: None
     trace_ratio: float = 0.0
     meter: Meter = nobody
+    stopping: Callable[[], bool] = lambda: False
 
 
 class Edge:
@@ -99,6 +101,7 @@ class Edge:
         self._spans = options.spans
         self._trace_ratio = options.trace_ratio
         self._meter = options.meter
+        self._stopping = options.stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
@@ -115,8 +118,11 @@ class Edge:
         except TimeoutError:
             await self._refuse(exchange, DeadlineExceeded(f"no answer within {self._deadline_s:g} s"))
         except asyncio.CancelledError:
-            exchange.status = 499
-            raise
+            if not self._stopping():
+                exchange.status = 499
+                raise
+            if not exchange.started:
+                await self._refuse(exchange, DeadlineExceeded("the process ends and cannot wait for the answer any more"))
         except Exception as error:  # noqa: BLE001 - the outermost door: logged with its stack, answered as a bare 500
             await self._refuse(exchange, refusal_of(error))
         finally:

@@ -17,6 +17,8 @@ MIGRATION_URL = "TENON_MIGRATION_URL"
 GENERATE = 'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(48))"`'
 EXIT_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h: what a process that refuses its settings ends with."""
+NOTICE_S = 5
+DRAIN_S = 25
 
 
 SCHEMES = {
@@ -79,6 +81,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: Annotated[str, Meta(description="The sender of every mail.")] = "Tenon <shop@tenon.invalid>"
     password_memory_kib: Annotated[int, Meta(ge=8, le=1_048_576, description="Argon2id memory per hash, in KiB.")] = 65536
     reservation_seconds: Annotated[int, Meta(ge=30, le=86400, description="How long completing a cart may hold stock, in seconds.")] = 900
+    notice_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=60,
+            description="Seconds for which a process that was asked to end still takes requests, not ready any more: balancers notice.",
+        ),
+    ] = NOTICE_S
+    drain_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds from the wish to end until what was begun is cut; let the process have ten more before it is killed.",
+        ),
+    ] = DRAIN_S
     otlp_endpoint: Annotated[
         str,
         Meta(
@@ -181,6 +199,8 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
         for field, schemes in SCHEMES.items()
         if field in values and (values[field] or field not in MAY_BE_EMPTY) and urlsplit(values[field]).scheme not in schemes
     ]
+    if values.get("notice_seconds", NOTICE_S) >= values.get("drain_seconds", DRAIN_S):
+        faults.append(f"{variable('notice_seconds')}: give it less than {variable('drain_seconds')}, of which it is a part")
     if values.get("environment") != "production" and variable("environment") in environ:
         return faults
     faults += [

@@ -82,20 +82,26 @@ class System:
     def outbox(self) -> Path:
         return Path(self.settings.mail_url.removeprefix("file://"))
 
-    def start_api(self) -> Api:
-        """Begun, and not yet ready."""
+    def start_api(self, *options: str, **environ: str) -> Api:
+        """Begun, and not yet ready. `environ` are settings of this process alone."""
         port = free_port()
         name = f"api-{next(self._numbers)}"
         unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, limits=unlimited)
-        api = Api(name, self._start(name, "serve", "--port", str(port)), client, Shop(client, self.root))
+        api = Api(name, self._start(name, "serve", "--port", str(port), *options, **environ), client, Shop(client, self.root))
         self.apis.append(api)
         return api
 
     def start_workers(self) -> None:
         """Two of them."""
-        for name in (f"worker-{next(self._numbers)}", f"worker-{next(self._numbers)}"):
-            self.workers.append(Running(name, self._start(name, "worker")))
+        self.start_worker()
+        self.start_worker()
+
+    def start_worker(self, **environ: str) -> Running:
+        name = f"worker-{next(self._numbers)}"
+        worker = Running(name, self._start(name, "worker", **environ))
+        self.workers.append(worker)
+        return worker
 
     async def ready(self, api: Api) -> Api:
         url = f"{api.client.base_url}/health/ready"
@@ -121,6 +127,17 @@ class System:
             self._forget(process)
             if isinstance(process, Api):
                 await process.client.aclose()
+
+    async def asked_to_end(self, process: Running) -> int:
+        """With SIGTERM, and with all the time that it wants; the status that it ends with."""
+        process.child.ask(signal.SIGTERM)
+        return await self.ended(process)
+
+    async def ended(self, process: Running) -> int:
+        """The status of a process that ends by itself."""
+        status = await asyncio.to_thread(process.child.wait_until_ended, PATIENCE_S)
+        await self.end(process)
+        return status
 
     async def complete(self) -> None:
         """As it was in the beginning, also after a test that failed half-way."""
@@ -173,12 +190,14 @@ class System:
         for process in [*self._ended, *self.apis, *self.workers]:
             yield f"log of {process.name}", process.child.log.read_text(errors="replace")[-LAST_WORDS:] or "(nothing)"
 
-    def _start(self, name: str, *command: str) -> Child:
+    def _start(self, name: str, *command: str, **environ: str) -> Child:
         """A process that ends with this one, with the settings of this system and no others."""
-        chosen = [f"{variable}={value}" for variable, value in environment_of(self.settings).items()]
+        settings = {**environment_of(self.settings), "TENON_DB_CONNECTIONS": str(CONNECTIONS), "PYTHONPATH": str(ROOT), **environ}
+        chosen = [f"{variable}={value}" for variable, value in settings.items()]
         foreign = [part for variable in os.environ if variable.startswith("TENON_") for part in ("-u", variable)]
-        line = ["/usr/bin/env", *foreign, *chosen, f"TENON_DB_CONNECTIONS={CONNECTIONS}", f"PYTHONPATH={ROOT}", program("tenon"), *command]
-        return Child(line, self._logs / f"{name}.log", account=None, death=signal.SIGKILL)
+        return Child(
+            ["/usr/bin/env", *foreign, *chosen, program("tenon"), *command], self._logs / f"{name}.log", account=None, death=signal.SIGKILL
+        )
 
     def _forget(self, process: Running) -> None:
         running: list[Any] = self.apis if isinstance(process, Api) else self.workers
@@ -189,13 +208,20 @@ class System:
 @asynccontextmanager
 async def running(settings: Settings, logs: Path) -> AsyncIterator[System]:
     """Two API processes and two workers."""
+    async with nothing_running(settings, logs) as system:
+        system.start_workers()
+        for api in [system.start_api() for _ in range(DOORS)]:
+            await system.ready(api)
+        yield system
+
+
+@asynccontextmanager
+async def nothing_running(settings: Settings, logs: Path) -> AsyncIterator[System]:
+    """A system whose processes are all started by the test."""
     async with composed(settings) as root:
         admin = await asyncpg.connect(settings.database_url)
         system = System(settings, root, admin, logs)
         try:
-            system.start_workers()
-            for api in [system.start_api() for _ in range(DOORS)]:
-                await system.ready(api)
             yield system
         finally:
             await system.end(*system.apis, *system.workers)

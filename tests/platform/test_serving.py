@@ -7,6 +7,7 @@ import msgspec
 import uvicorn
 
 from entrypoints.container import Root
+from entrypoints.ending import Ending
 from entrypoints.http import create_app
 from entrypoints.serving import Server
 from shared.api.health import Lifecycle
@@ -27,13 +28,13 @@ async def test_elsewhere_every_host_is_answered_for(client: httpx.AsyncClient) -
 
 
 async def test_at_the_signal_the_process_is_not_ready_any_more_and_still_answers(container: Root) -> None:
-    lifecycle = Lifecycle()
-    app = create_app(container, lifecycle=lifecycle)
-    server = Server(uvicorn.Config(app, log_config=None), lifecycle, lambda: None)
+    lifecycle, ending = Lifecycle(), Ending()
+    app = create_app(container, lifecycle=lifecycle, ending=ending)
+    server = Server(uvicorn.Config(app, log_config=None), lifecycle, ending, serving=lambda: None)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.get("/health/ready")).status_code == 200
         server.handle_exit(signal.SIGTERM, None)
-        assert server.should_exit
+        assert ending.asked.is_set()
         assert (await client.get("/health/ready")).status_code == 503
         assert (await client.get("/v1/products")).status_code == 200

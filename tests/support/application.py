@@ -48,6 +48,7 @@ def environment(database_url: str, redis_url: str, mail_url: str) -> dict[str, s
         "TENON_PUBLIC_URL": "http://test",
         "TENON_PASSWORD_MEMORY_KIB": "64",
         "TENON_RATE_SCALE": "1000",
+        "TENON_NOTICE_SECONDS": "0",
         "TENON_LOG_LEVEL": "warning",
     }
 

@@ -112,6 +112,14 @@ def test_traces_go_to_an_address_or_nowhere() -> None:
     assert "TENON_TRACE_RATIO" in faults({**GOOD, "TENON_TRACE_RATIO": "1.5"})
 
 
+@pytest.mark.parametrize(
+    "times", [{"TENON_DRAIN_SECONDS": "5"}, {"TENON_NOTICE_SECONDS": "25"}, {"TENON_NOTICE_SECONDS": "8", "TENON_DRAIN_SECONDS": "8"}]
+)
+def test_the_time_to_notice_an_end_is_a_part_of_the_time_to_drain(times: dict[str, str]) -> None:
+    assert "TENON_NOTICE_SECONDS: give it less than TENON_DRAIN_SECONDS" in faults({**GOOD, **times})
+    assert load({**GOOD, "TENON_NOTICE_SECONDS": "7", "TENON_DRAIN_SECONDS": "8"}).drain_seconds == 8
+
+
 def test_a_secret_is_never_shown() -> None:
     assert GOOD_SECRET not in repr(load(GOOD))
     assert GOOD_SECRET not in f"{Secret(GOOD_SECRET)} {Secret(GOOD_SECRET)!r}"

@@ -3,11 +3,8 @@
 import secrets
 import subprocess
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import asyncpg
@@ -16,7 +13,6 @@ import msgspec
 import pytest
 import redis.asyncio
 import wrapt
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -28,6 +24,7 @@ from shared.domain.saga import Waiting
 from shared.infra import tracing
 from shared.infra.config import Settings
 from tests.support import application
+from tests.support.collector import collector, spans_in
 from tests.support.shop import Shop
 
 Settle = Callable[[], Awaitable[None]]
@@ -201,37 +198,13 @@ def test_without_a_collector_nothing_of_it_is_even_imported() -> None:
     assert {"opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.exporter"} & set(imported) == set()
 
 
-@contextmanager
-def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    received: list[ExportTraceServiceRequest] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/traces"
-            received.append(ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return None
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", received
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 async def test_the_last_spans_are_sent_when_the_process_ends(settings: Settings) -> None:
     traceparent = caller()
     with collector() as (endpoint, received):
         exporting = msgspec.structs.replace(settings, otlp_endpoint=endpoint)
         async with application.composed(exporting) as root, application.client(root) as client:
             await client.get("/v1/products", headers={"traceparent": traceparent})
-    spans = [span for each in received for resource in each.resource_spans for scope in resource.scope_spans for span in scope.spans]
+    spans = spans_in(received)
     assert {span.trace_id.hex() for span in spans} == {traceparent.split("-")[1]}
     assert {"GET /v1/products", "with"} == {span.name for span in spans}
 

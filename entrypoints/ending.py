@@ -1,0 +1,46 @@
+"""How a process comes to its end: a first signal asks for it, a second one cuts it short."""
+
+import asyncio
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+SAME_WISH_S: Final = 0.5
+"""A terminal, a container and a parent may each pass on the same signal."""
+
+
+class Ending:
+    """What was begun when it was `asked` for may go on for `drain_s` seconds; `cut` ends that early.
+
+    `status` is what the process ends with: 0, or after a cut what a shell says of one that a signal has ended.
+    """
+
+    def __init__(self, drain_s: float = 25.0) -> None:
+        self.asked = asyncio.Event()
+        self.cut = asyncio.Event()
+        self.drain_s = drain_s
+        self.status = 0
+        self._since = 0.0
+
+    def hear(self, number: int, _: FrameType | None = None) -> None:
+        """For signals: called in the thread of the event loop."""
+        if not self.asked.is_set():
+            self.ask()
+        elif self.elapsed >= SAME_WISH_S and not self.cut.is_set():
+            self.status = 128 + number
+            self.cut.set()
+
+    def ask(self) -> None:
+        if not self.asked.is_set():
+            self._since = monotonic()
+            self.asked.set()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was asked for."""
+        return monotonic() - self._since if self.asked.is_set() else 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds that what was begun still has."""
+        return 0.0 if self.cut.is_set() else max(0.0, self.drain_s - self.elapsed)
