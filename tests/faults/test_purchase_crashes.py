@@ -75,8 +75,8 @@ class Story:
 
     def mails(self, number: str) -> int:
         outbox = Path(self.settings.mail_url.removeprefix("file://"))
-        texts = [message_from_bytes(file.read_bytes(), policy=policy.default).as_string() for file in outbox.glob("*.eml")]
-        return sum(number in text for text in texts)
+        subjects = [message_from_bytes(file.read_bytes(), policy=policy.default)["subject"] for file in outbox.glob("*.eml")]
+        return sum(number in subject.split() for subject in subjects)
 
 
 FACTS = """

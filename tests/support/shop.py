@@ -27,7 +27,11 @@ class Shop:
     def __init__(self, client: httpx.AsyncClient, container: Any) -> None:
         self.client = client
         self._container = container
-        self.admin = self.staff("admin")
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The headers of an admin, from now on for as long as an access token lasts."""
+        return self.staff("admin")
 
     def customer(self) -> dict[str, str]:
         """The headers of a customer who exists only in the token."""
