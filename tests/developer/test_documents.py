@@ -133,11 +133,14 @@ def test_the_image_s_command_is_one_of_ours(execute: Execute):
 
 WITHOUT: Final = """
 import sys
-class Gone:
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in sys.argv[1:]:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Gone())
+        return None if name.partition(".")[0] in sys.argv[1:] else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = map(Without, sys.meta_path)
 import entrypoints.cli
 """
 
