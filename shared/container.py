@@ -4,13 +4,14 @@ from dependency_injector import containers, providers
 from redis.asyncio import Redis
 
 from shared.domain.clock import SystemClock
+from shared.infra.cache.store import CacheStore, installation
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connections, connector
-from shared.infra.redis_pool import GuardedPool
 from shared.infra.metrics.instruments import Metrics
 from shared.infra.metrics.process import Breakers
 from shared.infra.metrics.requests import Requests
 from shared.infra.limits.limits import Limits
+from shared.infra.redis_pool import GuardedPool
 from shared.infra.secrets import Secret, role_password
 from shared.infra.signing import Signer
 from shared.infra.tokens import SigningKey, TokenIssuer, TokenVerifier
@@ -24,11 +25,11 @@ class SharedContainer(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
 
-    connect = providers.Singleton(connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret))
     metrics = providers.Singleton(Metrics)
     requests = providers.Singleton(Requests, metrics)
     breakers = providers.Singleton(Breakers, metrics)
 
+    connect = providers.Singleton(connector, settings.provided.database_url, providers.Callable(role_password, settings.provided.db_secret))
     connections = providers.Singleton(Connections, connect, limit=settings.provided.db_connections)
 
     redis_pool = providers.Singleton(
@@ -37,6 +38,7 @@ class SharedContainer(containers.DeclarativeContainer):
     )  # fmt: skip
     redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
     limits = providers.Singleton(Limits, redis)
+    cache = providers.Singleton(CacheStore, redis, providers.Callable(installation, settings))
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
     signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))

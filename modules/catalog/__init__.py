@@ -3,6 +3,6 @@
 Owns: products, their variants and prices, the category tree.
 Publishes: catalog.product_created, catalog.product_updated, catalog.product_published, catalog.product_archived,
   catalog.variant_created, catalog.price_changed
-Listens: nothing
+Listens: catalog
 Calls: nothing
 """

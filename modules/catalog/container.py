@@ -8,7 +8,9 @@ from modules.catalog.api.variants import Variants
 from modules.catalog.domain.policy import POLICY
 from modules.catalog.domain.service import CatalogService
 from modules.catalog.domain.tree import CategoryService
+from modules.catalog.infra.cached import CachedCatalogQueries
 from modules.catalog.infra.queries import SqlCatalogQueries
+from modules.catalog.infra.subscribers import subscriptions
 from modules.catalog.infra.work import SqlWork
 from modules.catalog.public import PUBLISHES, Catalog
 from shared.infra.db.database import Database
@@ -22,7 +24,8 @@ class CatalogContainer(containers.DeclarativeContainer):
 
     database = providers.Singleton(Database, shared.connections, "catalog")
     transact = providers.Singleton(Transact, database, SqlWork, events=PUBLISHES)
-    queries = providers.Singleton(SqlCatalogQueries, database)
+    sql_queries = providers.Singleton(SqlCatalogQueries, database)
+    queries = providers.Singleton(CachedCatalogQueries, sql_queries, shared.cache, database)
 
     products = providers.Singleton(CatalogService, transact, queries, shared.clock)
     categories = providers.Singleton(CategoryService, transact, queries)
@@ -37,4 +40,5 @@ class CatalogContainer(containers.DeclarativeContainer):
         use_cases=providers.Dict(products=products, categories=categories),
         policy=POLICY,
         publishes=PUBLISHES,
+        subscriptions=providers.Singleton(subscriptions, queries),
     )
