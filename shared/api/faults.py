@@ -12,8 +12,10 @@ from shared.api.refusals import Fault
 
 MAX_FAULTS: Final = 100
 NUL: Final = "the character U+0000 is not accepted"
+NOT_ALLOWED: Final = "this value is not one of those that are allowed"
 
 _LOCATED = re.compile(r"\A(?P<detail>.*?)(?: - at `(?P<path>[^`]*)`)?\Z", re.DOTALL)
+_QUOTES_A_VALUE = re.compile(r"Invalid (enum )?value ")
 _PATH_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _CODES: Final = (
     ("Object missing required field", "required"),
@@ -27,7 +29,6 @@ _CODES: Final = (
     (" <= ", "too_large"),
     (" < ", "too_large"),
     ("out of range", "too_large"),
-    ("Invalid enum value", "not_allowed"),
     ("Invalid", "wrong_format"),
     ("timezone", "wrong_format"),
     ("U+0000", "nul_character"),
@@ -45,6 +46,8 @@ def fault_of(error: Exception) -> tuple[str, str, str]:
     match = _LOCATED.match(str(error))
     detail, path = (match["detail"], match["path"] or "") if match else (str(error), "")
     pointer = "".join("/" + _escape(name or index) for name, index in _PATH_PART.findall(path))
+    if _QUOTES_A_VALUE.match(detail):
+        return "not_allowed", NOT_ALLOWED, pointer
     code = next((code for words, code in _CODES if words in detail), "invalid")
     return code, detail, pointer
 

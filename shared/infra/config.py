@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -21,11 +20,11 @@ NOTICE_S = 5
 DRAIN_S = 25
 
 
-SCHEMES = {
-    "database_url": ("postgresql",),
-    "redis_url": ("redis", "rediss", "unix"),
-    "mail_url": ("smtp", "smtps", "file"),
-    "otlp_endpoint": ("http", "https"),
+BEGINNINGS = {
+    "database_url": ("postgresql://",),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+    "mail_url": ("smtp://", "smtps://", "file://"),
+    "otlp_endpoint": ("http://", "https://"),
 }
 MAY_BE_EMPTY = {"otlp_endpoint"}
 
@@ -195,9 +194,9 @@ def _parse(text: str, annotation: Any) -> Any:
 
 def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     faults = [
-        f"{variable(field)}: begin it with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-        for field, schemes in SCHEMES.items()
-        if field in values and (values[field] or field not in MAY_BE_EMPTY) and urlsplit(values[field]).scheme not in schemes
+        f"{variable(field)}: begin it with {' or '.join(beginnings)}"
+        for field, beginnings in BEGINNINGS.items()
+        if field in values and (values[field] or field not in MAY_BE_EMPTY) and not values[field].lower().startswith(beginnings)
     ]
     if values.get("notice_seconds", NOTICE_S) >= values.get("drain_seconds", DRAIN_S):
         faults.append(f"{variable('notice_seconds')}: give it less than {variable('drain_seconds')}, of which it is a part")
