@@ -10,6 +10,9 @@ WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv/.bench-ready
+FASTIFY := benchmarks/peers/fastify
+FASTIFY_READY := $(FASTIFY)/node_modules/.package-lock.json
 WHICH_PYTHON := import sys; print(sys.base_prefix, sys.version)
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml
 
@@ -50,8 +53,8 @@ test-all: lint types contracts sql ## As test, and the tests that run for minute
 	@$(BIN)/pytest -n $(WORKERS) -m "" $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## What the application costs, beside its bare peers; writes benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks
+bench: $(READY) $(BENCH_READY) $(FASTIFY_READY) ## What the application costs, beside its peers; writes benchmarks/RESULTS.md (ARGS="--only reads,stack")
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Style and safety of the code
@@ -98,6 +101,7 @@ openapi: $(READY) ## Print the OpenAPI document
 lock: $(READY) ## Resolve the dependencies anew (LOCK_ARGS=--upgrade to raise them)
 	@$(COMPILE) $(LOCK_ARGS) -o requirements.lock
 	@$(COMPILE) $(LOCK_ARGS) --extra dev -o requirements-dev.lock
+	@$(COMPILE) $(LOCK_ARGS) --extra dev --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
 
 .PHONY: clean
 clean: $(READY) ## Remove the development system's data; the next run begins anew
@@ -111,3 +115,10 @@ $(READY): requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat --editable .
 	@touch $@
+
+$(BENCH_READY): requirements-bench.lock $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(FASTIFY_READY): $(FASTIFY)/package-lock.json # a peer that may be absent: the benchmarks then say so
+	@! command -v npm > /dev/null || npm ci --prefix $(FASTIFY) --silent --no-audit --no-fund || true

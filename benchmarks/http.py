@@ -1,33 +1,43 @@
-"""HTTP as it is served in production, to applications of this process and from clients of another."""
+"""HTTP as it is served in production, to applications of this process and of others, from clients of yet another."""
 
 import asyncio
-import json
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
+import msgspec
 import uvicorn
 
 from benchmarks.asgi import App
+from benchmarks.crowd import Order
 from benchmarks.measure import Window
+
+LONGEST_ANSWER: Final = 2**22
 
 
 class Clients:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    def asking(self, port: int, paths: Sequence[str], number: int, at_once: int) -> Window:
+    async def ask(self, order: Order) -> list[float]:
+        """How long each request took, in seconds."""
+        orders, answers = self._process.stdin, self._process.stdout
+        if orders is None or answers is None:
+            raise ValueError("the clients are reached through pipes")
+        orders.write(msgspec.json.encode(order) + b"\n")
+        answer = await answers.readline()
+        if not answer:
+            raise ConnectionError("the clients have given up")
+        return [microseconds / 1e6 for microseconds in msgspec.json.decode(answer, type=list[int])]
+
+    def asking(self, port: int, paths: Sequence[str], number: int, at_once: int, headers: Mapping[str, str] | None = None) -> Window:
         """So many GET requests, so many at a time."""
-        order = json.dumps([port, list(paths), number, at_once]).encode() + b"\n"
+        order = Order(port, list(paths), number, at_once, dict(headers or {}))
 
         async def window() -> None:
-            orders, answers = self._process.stdin, self._process.stdout
-            if orders is None or answers is None:
-                raise ValueError("the clients are reached through pipes")
-            orders.write(order)
-            if await answers.readline() != b"done\n":
-                raise ConnectionError("the clients have given up")
+            await self.ask(order)
 
         return window
 
@@ -35,11 +45,12 @@ class Clients:
 @asynccontextmanager
 async def clients() -> AsyncIterator[Clients]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.crowd", stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.crowd", stdin=pipe, stdout=pipe, limit=LONGEST_ANSWER)
     try:
         yield Clients(process)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 

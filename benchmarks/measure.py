@@ -1,12 +1,19 @@
-"""How a figure is taken: the CPU of this process, in many short windows, each beside its peer's, so that a busy machine hits both."""
+"""How a figure is taken: what many short windows cost, each beside its peer's, so that a busy machine hits both."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import quantiles
-from time import perf_counter, process_time
 
 Window = Callable[[], Awaitable[None]]
+Clock = Callable[[], float]
+Cost = Callable[[], Awaitable[float]]
+"""Carries a window out; answers the seconds that it has cost, of CPU or of waiting."""
+
+CPU_OF_PROCESS = 2
+"""CPUCLOCK_SCHED of Linux: what clock_getcpuclockid(3) puts beside the number of a process, and Python does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +25,55 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> "Spread":
+    def of(cls, values: Sequence[float]) -> "Spread":
+        if len(values) == 1:
+            return cls.exactly(values[0])
         low, median, high = quantiles(values, n=4)
         return cls(median, low, high)
 
-
-async def cpu(window: Window) -> float:
-    """CPU seconds of the process during `window`."""
-    began = process_time()
-    await window()
-    return process_time() - began
+    @classmethod
+    def exactly(cls, value: float) -> "Spread":
+        return cls(value, value, value)
 
 
-async def share(of_bare: Window, ours: Window, *, rounds: int) -> Spread:
-    """Of what the bare peer gets done with some CPU, how much ours does: 1 would mean that all else is free."""
-    await of_bare()
+def clock_of(pid: int) -> Clock:
+    """The CPU seconds that a process has used so far, all of its threads together."""
+    return partial(time.clock_gettime, (~pid << 3) | CPU_OF_PROCESS)
+
+
+def cpu(window: Window, clock: Clock = time.process_time) -> Cost:
+    """In CPU seconds of this process, or of the one whose `clock` it is."""
+
+    async def cost() -> float:
+        began = clock()
+        await window()
+        return clock() - began
+
+    return cost
+
+
+def elapsed(window: Window) -> Cost:
+    """In seconds by the clock on the wall."""
+    return cpu(window, time.perf_counter)
+
+
+async def share(of_peer: Cost, ours: Cost, *, rounds: int) -> Spread:
+    """Of what the peer gets done at some cost, how much ours does: 1 would mean that all else is free."""
+    return Spread.of([peer / own for peer, own in await pairs(of_peer, ours, rounds)])
+
+
+async def pairs(of_peer: Cost, ours: Cost, rounds: int) -> list[tuple[float, float]]:
+    """What both cost, taking turns; the first turn of each warms up and is forgotten."""
+    await of_peer()
     await ours()
     found = []
     for number in range(rounds):
         if number % 2:
-            bare, own = await cpu(of_bare), await cpu(ours)
+            peer, own = await of_peer(), await ours()
         else:
-            own, bare = await cpu(ours), await cpu(of_bare)
-        found.append(bare / own)
-    return Spread.of(found)
+            own, peer = await ours(), await of_peer()
+        found.append((peer, own))
+    return found
 
 
 async def each(works: Iterable[Callable[[], Awaitable[object]]], at_once: int) -> list[float]:
@@ -50,11 +82,15 @@ async def each(works: Iterable[Callable[[], Awaitable[object]]], at_once: int) -
 
     async def worker() -> None:
         for work in waiting:
-            began = perf_counter()
+            began = time.perf_counter()
             await work()
-            took.append(perf_counter() - began)
+            took.append(time.perf_counter() - began)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(worker())
     return took
+
+
+def percentile(values: Iterable[float], percent: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,64 +1,67 @@
-"""Completing carts over the API: what one costs, and how many go through when all want the same thing."""
+"""Completing carts over the API: what one costs."""
 
 import json
 import secrets
 from dataclasses import dataclass
-from functools import partial
-from statistics import quantiles
-from time import perf_counter
+from itertools import islice
+from typing import Final
 
 from benchmarks.asgi import Request, send
-from benchmarks.measure import Spread, cpu, each
+from benchmarks.measure import Spread, Window, cpu, share
+from benchmarks.replay import again, recorded, replaying
 from benchmarks.report import Row
 from benchmarks.stage import Stage
+from entrypoints.http import create_app
 from shared.domain.context import current
 from shared.domain.ids import new_id
 from tests.support.shop import Goods
 from tests.support.tokens import bearer
 
-ALONE = 120
-WINDOW = 4
-CROWD = 240
-AT_ONCE = 16
+EACH: Final = 8
+"""So many carts are completed in a window."""
+
+WINDOWS: Final = 30
 
 
 async def rows(stage: Stage) -> list[Row]:
-    hot, cold = [await stage.shop.goods(stock=10_000)], [await stage.shop.goods(stock=10_000) for _ in range(AT_ONCE)]
-    spent, statements = await alone(stage, hot[0])
-    hot_rate, hot_p99 = await crowd(stage, hot)
-    cold_rate, _ = await crowd(stage, cold)
+    goods = await stage.shop.goods(stock=100_000)
+    spent, statements = await alone(stage, goods)
     return [
         Row("complete a one-line cart: CPU", spent, goal=6.0, unit=" ms", most=True),
-        Row("complete a one-line cart: statements beside BEGIN and COMMIT", exactly(statements), goal=35, most=True),
-        Row(f"one hot SKU, {AT_ONCE} at once / {AT_ONCE} SKUs", exactly(hot_rate / cold_rate)),
-        Row(f"one hot SKU, {AT_ONCE} at once: orders a second", exactly(hot_rate)),
-        Row(f"one hot SKU, {AT_ONCE} at once: p99", exactly(hot_p99 * 1000), unit=" ms"),
+        Row("complete a one-line cart: statements beside BEGIN and COMMIT", Spread.exactly(statements), goal=35, most=True, steady=True),
+        Row("complete a one-line cart, whole stack / the same SQL by asyncpg", await beside_bare(stage, goods), steady=True),
     ]
-
-
-def exactly(value: float) -> Spread:
-    return Spread(value, value, value)
 
 
 async def alone(stage: Stage, goods: Goods) -> tuple[Spread, int]:
     """CPU milliseconds of the process for one, and its statements."""
-    purchases = iter([await purchase(stage, goods) for _ in range(ALONE + WINDOW)])
-
-    async def window() -> None:
-        for _ in range(WINDOW):
-            await send(stage.app, next(purchases))
-
-    await window()
-    spent = [await cpu(window) * 1000 / WINDOW for _ in range(ALONE // WINDOW)]
+    windows = stage.some(WINDOWS)
+    completed = cpu(await completing(stage, goods, windows + 1))
+    await completed()
+    spent = [await completed() * 1000 / EACH for _ in range(windows)]
     return Spread.of(spent), current().sql_count
 
 
-async def crowd(stage: Stage, goods: list[Goods]) -> tuple[float, float]:
-    """Orders a second, and the p99 of their seconds."""
-    purchases = [await purchase(stage, goods[number % len(goods)]) for number in range(CROWD)]
-    began = perf_counter()
-    took = await each((partial(send, stage.app, request) for request in purchases), AT_ONCE)
-    return CROWD / (perf_counter() - began), quantiles(took, n=100)[98]
+async def beside_bare(stage: Stage, goods: Goods) -> Spread:
+    """How much of what one connection for each module gets done, one statement after the other."""
+    windows = stage.some(WINDOWS)
+    first = await purchase(stage, goods)
+    model = await recorded(stage, lambda root: send(create_app(root), first))
+    others = [await purchase(stage, goods) for _ in range(EACH * (windows + 1))]
+    renamed = [{first.cart_id: it.cart_id, first.key: it.key, first.customer: it.customer} for it in others]
+    scripts = [again(model, names, "ord sag rsv pin att ltx evt") for names in renamed]
+    async with replaying(stage, scripts, EACH) as bare:
+        return await share(cpu(bare), cpu(await completing(stage, goods, windows + 1)), rounds=windows)
+
+
+async def completing(stage: Stage, goods: Goods, windows: int) -> Window:
+    waiting = iter([await purchase(stage, goods) for _ in range(EACH * windows)])
+
+    async def window() -> None:
+        for request in islice(waiting, EACH):
+            await send(stage.app, request)
+
+    return window
 
 
 @dataclass(frozen=True, slots=True)

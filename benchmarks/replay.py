@@ -1,6 +1,7 @@
 """What the application sends, written down once and sent again by bare asyncpg for other things."""
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import asyncpg
 from benchmarks.measure import Window
 from benchmarks.stage import Bare, Stage
 from entrypoints.container import Root
-from shared.domain.ids import new_id
+from tests.support.application import close
 
 _ID = re.compile(r"\b[a-z]{3}_[0-9a-f]{32}\b")
 
@@ -48,8 +49,10 @@ async def recorded(stage: Stage, work: Callable[[Root], Awaitable[object]]) -> l
     sent: list[Sent] = []
     root = Root(settings=stage.settings)
     root.shared.connect.override(lambda role: stage.connect(role, _recording(role, sent)))
-    await work(root)
-    await root.shared.connections().close()
+    try:
+        await work(root)
+    finally:
+        await close(root.shared)
     return sent
 
 
@@ -71,10 +74,19 @@ def _recording(role: str, sent: list[Sent]) -> type[Any]:
     return Recording
 
 
+def made(model: Iterable[Sent], kinds: str) -> dict[str, str]:
+    """The ids of these kinds, such as `rsv evt`, each with what another one begins with."""
+    return {found: found[:4] for sent in model for found in sorted(sent.ids()) if found[:3] in kinds.split()}
+
+
+def numbers(model: Iterable[Sent]) -> dict[str, str]:
+    """The number of the order, of which another one is made out of nothing."""
+    return {text: "" for sent in model for text in sent.texts() if text.isdigit()}
+
+
 def again(model: Sequence[Sent], names: Mapping[str, str], kinds: str) -> list[Sent]:
-    """The same with other names, and with new ids of these kinds, such as `rsv evt`."""
-    made = {found for sent in model for found in sent.ids() if found[:3] in kinds.split()}
-    anew = {found: new_id(found[:3]) for found in made} | dict(names)
+    """The same with other names, with another number of the order, and with new ids of these kinds."""
+    anew = {text: start + secrets.token_hex(16) for text, start in (numbers(model) | made(model, kinds)).items()} | dict(names)
     return [sent.named(anew) for sent in model]
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.architecture.tree import PACKAGES, ROOT, files, imported, parse, python_files
 
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS: Final = ("requirements.lock", "requirements-dev.lock")
+LOCKS: Final = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
 
 FORBIDDEN: Final = re.compile(
     r"p[y]pi\.org|p[y]thonhosted|registry\.np[m]js|deb\.deb[i]an\.org|/w[o]rk/|/h[o]me/[a-z]|/r[o]ot/|/o[p]t/[a-z]"
@@ -52,6 +53,7 @@ def names(requirements: list[str]) -> list[str]:
 
 RUNTIME: Final = names(PROJECT["project"]["dependencies"])
 DEVELOPMENT: Final = names(PROJECT["project"]["optional-dependencies"]["dev"])
+MEASURING: Final = names(PROJECT["project"]["optional-dependencies"]["bench"])
 
 
 def texts() -> list[tuple[str, str]]:
@@ -102,14 +104,13 @@ def test_a_lock_is_hashed_and_without_addresses(lock: str):
 
 
 def test_the_locks_are_in_step_with_the_declared_dependencies():
-    for lock, extra in zip(LOCKS, ([], ["--extra", "dev"]), strict=True):
-        text = (ROOT / lock).read_text(encoding="utf-8")
+    texts = [(ROOT / lock).read_text(encoding="utf-8") for lock in LOCKS]
+    for lock, text, declared in zip(LOCKS, texts, (RUNTIME, RUNTIME + DEVELOPMENT, RUNTIME + DEVELOPMENT + MEASURING), strict=True):
         locked = set(re.findall(r"^([a-z0-9][a-z0-9.-]*)==", text, flags=re.MULTILINE))
-        declared = RUNTIME + (DEVELOPMENT if extra else [])
         assert [name for name in declared if name not in locked] == [], lock
-    runtime, development = ((ROOT / lock).read_text(encoding="utf-8") for lock in LOCKS)
-    versions = re.findall(r"^([a-z0-9][a-z0-9.-]*==[^\s]+)", runtime, flags=re.MULTILINE)
-    assert [version for version in versions if f"{version} " not in development] == []
+    for narrow, wide in pairwise(texts):
+        versions = re.findall(r"^([a-z0-9][a-z0-9.-]*==[^\s]+)", narrow, flags=re.MULTILINE)
+        assert [version for version in versions if f"{version} " not in wide] == []
 
 
 def test_every_declared_dependency_has_a_job():
@@ -117,6 +118,8 @@ def test_every_declared_dependency_has_a_job():
     tests = ours.union(*(imported(parse(path)) for path in python_files("tests")))
     unused = [name for name in RUNTIME if name not in USED_AS_PROGRAM and not _imports(name, ours)]
     unused += [name for name in DEVELOPMENT if name not in USED_AS_PROGRAM and not _imports(name, tests)]
+    benchmarks = set().union(*(imported(parse(path)) for path in python_files("benchmarks")))
+    unused += [name for name in MEASURING if not _imports(name, benchmarks)]
     unused += [name for name, (file, text) in USED_AS_PROGRAM.items() if text not in (ROOT / file).read_text(encoding="utf-8")]
     assert unused == []
 

@@ -1,0 +1,40 @@
+"""The least that answers: an ASGI application that sends the same SQL by asyncpg and shows the same views."""
+
+from typing import Any
+
+import msgspec
+from asyncpg import Record
+
+from benchmarks.asgi import App
+from benchmarks.stage import Bare
+from modules.catalog.domain.views import ProductView, VariantView
+from modules.catalog.infra.statements import PRODUCT, PRODUCTS, Shape
+
+PLAIN = Shape(category=False, between=False, after=False)
+
+_encode = msgspec.json.Encoder().encode
+_words = msgspec.json.Decoder(dict[str, str]).decode
+_variants = msgspec.json.Decoder(list[VariantView]).decode
+
+
+def bare_app(bare: Bare, page: int) -> App:
+    """Two routes, one statement each, and the same views as JSON."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        product_id = scope["path"].removeprefix("/v1/products").removeprefix("/")
+        if product_id:
+            body = _encode(view((await bare.fetch(PRODUCT, [product_id], False))[0]))
+        else:
+            found = await bare.fetch(PRODUCTS["-created_at", PLAIN], ["published"], page + 1)
+            body = _encode({"data": [view(row) for row in found[:page]], "has_more": len(found) > page})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def view(row: Record) -> ProductView:
+    own, version, title, slug, description, status, category_id, published, created, updated, attributes, variants = row
+    words, parts = _words(attributes), _variants(variants)
+    return ProductView(own, version, title, slug, description, status, category_id, published, created, updated, words, parts)

@@ -1,0 +1,19 @@
+"""Everything that is measured, by the name that `--only` takes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from benchmarks import commands, events, hot, purchases, reads, stack, tasks, workers
+from benchmarks.report import Row
+from benchmarks.stage import Stage
+
+SCENARIOS: Final[Mapping[str, Callable[[Stage], Awaitable[list[Row]]]]] = {
+    "reads": reads.rows,
+    "stack": stack.rows,
+    "commands": commands.rows,
+    "purchases": purchases.rows,
+    "hot": hot.rows,
+    "events": events.rows,
+    "tasks": tasks.rows,
+    "workers": workers.rows,
+}
