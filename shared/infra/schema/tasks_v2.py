@@ -1,4 +1,4 @@
-"""Second version of durable work: who wants a task to end, and how far each cron has come.
+"""Second version of durable work: who wants a task to end, how far each cron has come, and which tasks wait for an operator.
 
 `cancelled_by` is set while the task still runs, and makes it end as discarded instead of being tried again. `cron.tick` is the
 number of the last tick whose task was added; whoever moves it adds the tasks of the ticks in between, in one statement.
@@ -8,6 +8,8 @@ from typing import Final
 
 UP: Final = """
 alter table task add column cancelled_by text;
+-- squawk-ignore require-concurrent-index-creation
+create index task_dead on task (kind) where state = 'dead';
 create table cron (
     kind text collate "C" not null,
     tick bigint not null,
@@ -18,5 +20,6 @@ grant select, insert, update on cron to {role};
 
 DOWN: Final = """
 drop table cron;
+drop index task_dead;
 alter table task drop column cancelled_by;
 """

@@ -7,7 +7,7 @@ import pytest
 from entrypoints.children import free_port
 from shared.domain.context import current
 from shared.infra.config import Settings
-from shared.infra.events import subscription
+from shared.infra.events import desk, subscription
 from shared.infra.metrics import backlog
 from shared.infra.metrics.backlog import Backlog
 from shared.infra.tasks.kind import Nothing, TaskKind
@@ -84,6 +84,27 @@ async def test_a_database_that_hangs_costs_a_moment_and_the_others_are_told_all_
     assert found["tenon_check_passing", "database:maker"] == 1
     assert {name for name, *labels in found if "keeper" in labels} == set(), "half of what there is would be read as all of it"
     assert two.connections.waiting == 0
+
+
+FILL = """
+insert into maker.event (event_id, type, version, key, shard, aggregate_version, payload, headers)
+select 'evt_' || n, 'maker.made', 1, 'k', 0, 1, '{}', '{}' from generate_series(1, 5000) n;
+insert into keeper.task (id, kind, payload, headers, state, ended_at)
+select 'tsk_' || n, 'polish', '{}', '{}', 'done', now() from generate_series(1, 5000) n;
+insert into keeper.saga (id, name, version, key, owner, state, data, outcome, ended_at)
+select 'sag_' || n, 'move', 1, 'k', 'user:1', 'done', '{}', '{}', now() from generate_series(1, 5000) n;
+update keeper.cursor set consumed = pg_current_snapshot();
+analyze maker.event, keeper.task, keeper.saga;
+"""
+
+
+async def test_it_walks_no_table_however_much_is_done(fresh_two: Two):
+    await fresh_two.admin.execute(FILL)
+    await fresh_two.admin.execute("set search_path = keeper")
+    statements = [backlog._TASKS, backlog._SAGAS, desk._BEHIND.format(publisher="maker")]
+    for sql, arguments in zip(statements, ([], [], ["keeper.things", "maker", 0, ["maker.made"]]), strict=True):
+        plan = "\n".join(row[0] for row in await fresh_two.admin.fetch(f"explain {sql}", *arguments))
+        assert [line for line in plan.splitlines() if "Seq Scan" in line and "on cursor" not in line] == [], plan
 
 
 async def test_a_check_that_fails_is_told_by_its_name():
