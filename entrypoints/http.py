@@ -32,6 +32,7 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
             origins=settings.cors_origins,
             deadline_s=settings.request_seconds,
             development=settings.environment == "development",
+            arrival_s=settings.arrival_seconds,
             rate_scale=settings.rate_scale,
             proxies=settings.trusted_proxies,
             hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),

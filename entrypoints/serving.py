@@ -18,7 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from entrypoints.container import compose
 from entrypoints.ending import Ending
 from entrypoints.http import create_app
+from entrypoints.protocol import bounded
 from shared.api.health import Lifecycle
+from shared.api.problems import ProblemWriter
 from shared.infra.config import Settings
 from shared.infra.telemetry import configure_logging
 
@@ -131,8 +133,10 @@ def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, 
     configure_logging(settings.log_format, settings.log_level, disclosing=settings.environment == "development")
     lifecycle, ending = Lifecycle(), Ending(settings.drain_seconds)
     app = create_app(compose(settings), with_worker=with_worker, lifecycle=lifecycle, ending=ending)
+    http = bounded(settings.arrival_seconds, ProblemWriter(settings.public_url))
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
+        app, loop="uvloop", http=http, timeout_keep_alive=settings.keep_alive_seconds, ws="none", lifespan="on", log_config=None,
+        access_log=False, server_header=False,
         proxy_headers=False,
     )  # fmt: skip
     server = Server(config, lifecycle, ending, serving=serving, notice_s=settings.notice_seconds)

@@ -1,11 +1,12 @@
 """One request and its answer on the wire: counts what comes in, adds to what goes out the headers that every answer has."""
 
+import asyncio
 from time import perf_counter
 from typing import Final
 
 from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Send
 
-from shared.api.refusals import BodyTooLarge, ClientGone
+from shared.api.refusals import BodyTooLarge, ClientGone, SlowRequest
 from shared.api.versioning import CURRENT
 from shared.domain.context import Context
 
@@ -25,8 +26,10 @@ EXCHANGE: Final = "exchange"
 
 class Exchange:
     __slots__ = (
+        "_arrival_s",
         "_complete",
         "_extra",
+        "_late_at",
         "_limit",
         "_read",
         "_receive",
@@ -41,7 +44,16 @@ class Exchange:
     )
 
     def __init__(
-        self, scope: HTTPScope, receive: Receive, send: Send, context: Context, limit: int, began: float, *, development: bool
+        self,
+        scope: HTTPScope,
+        receive: Receive,
+        send: Send,
+        context: Context,
+        limit: int,
+        began: float,
+        *,
+        arrival_s: float,
+        development: bool,
     ) -> None:
         self.scope = scope
         scope["state"][EXCHANGE] = self
@@ -54,6 +66,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._limit = limit
+        self._arrival_s = arrival_s
+        self._late_at: float | None = None
         self._read = 0
         self._complete = False
         self._extra: list[tuple[bytes, bytes]] = []
@@ -68,8 +82,9 @@ class Exchange:
         return self.scope.get("path_template")
 
     async def receive(self) -> ReceiveMessage:
-        """Raises BodyTooLarge when more was sent than is read, ClientGone when the body ends before its time."""
-        message = await self._receive()
+        """Raises BodyTooLarge when more was sent than is read, ClientGone when the body ends before its time, SlowRequest when it is
+        not there in time."""
+        message = await (self._receive() if self._complete else self._in_time())
         if message["type"] == "http.request":
             self._read += len(message["body"])
             self._complete = not message.get("more_body", False)
@@ -78,6 +93,15 @@ class Exchange:
         elif not self._complete:
             raise ClientGone("the connection was closed before the body was complete")
         return message
+
+    async def _in_time(self) -> ReceiveMessage:
+        if self._late_at is None:
+            self._late_at = asyncio.get_running_loop().time() + self._arrival_s
+        try:
+            async with asyncio.timeout_at(self._late_at):
+                return await self._receive()
+        except TimeoutError:
+            raise SlowRequest(f"the body was not complete within {self._arrival_s:g} s") from None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

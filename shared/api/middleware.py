@@ -30,6 +30,7 @@ from shared.domain.context import Context, begin
 from shared.domain.errors import DomainError
 
 MAX_HEADER_BYTES: Final = 16 * 1024
+MAX_HEADERS: Final = 100
 MAX_BODY_BYTES: Final = 1024 * 1024
 CORS_SECONDS: Final = b"600"
 EXPOSED: Final = b"ETag, Link, Location, Retry-After, Trace-Id, Api-Version, Idempotent-Replayed, RateLimit, RateLimit-Policy"
@@ -68,6 +69,7 @@ class EdgeOptions:
     """`hosts` empty admits any Host header; `origins` are the exact web origins that may read answers.
 
     While `stopping`, a request that is cancelled is answered all the same.
+    `deadline_s` is for all of a request, `arrival_s` for its body to arrive.
     `rate_scale` multiplies every rate limit; `proxies` of our own stand between clients and this process.
     `spans` answers None while nobody wants them; then `trace_ratio`, the share of traces that are begun here and recorded, is void.
     """
@@ -75,6 +77,7 @@ class EdgeOptions:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
     deadline_s: float = 15.0
+    arrival_s: float = 10.0
     development: bool = False
     rate_scale: float = 1.0
     proxies: int = 0
@@ -97,6 +100,7 @@ class Edge:
         self._hosts = frozenset(host.lower() for host in options.hosts)
         self._origins = frozenset(options.origins)
         self._deadline_s = options.deadline_s
+        self._arrival_s = options.arrival_s
         self._development = options.development
         self._spans = options.spans
         self._trace_ratio = options.trace_ratio
@@ -109,7 +113,9 @@ class Edge:
             return
         headers, size, repeated = read_headers(scope)
         context, span = self._begin(scope, headers.get("traceparent"))
-        exchange = Exchange(scope, receive, send, context, MAX_BODY_BYTES, perf_counter(), development=self._development)
+        exchange = Exchange(
+            scope, receive, send, context, MAX_BODY_BYTES, perf_counter(), arrival_s=self._arrival_s, development=self._development
+        )
         try:
             async with asyncio.timeout(self._deadline_s):
                 if await self._admit(exchange, headers, size, repeated):
@@ -141,7 +147,7 @@ class Edge:
         """Whether the request goes on to its route; otherwise it has been answered."""
         scope = exchange.scope
         try:
-            check_shape(scope["path"], size, repeated)
+            check_shape(scope, size, repeated)
             check_length(headers.get("content-length"))
             if self._hosts and not scope["path"].startswith("/health/"):
                 check_host(headers.get("host"), self._hosts)
@@ -195,13 +201,15 @@ def read_headers(scope: HTTPScope) -> tuple[dict[str, str], int, str | None]:
     return found, size, repeated
 
 
-def check_shape(path: str, size: int, repeated: str | None) -> None:
+def check_shape(scope: HTTPScope, size: int, repeated: str | None) -> None:
     """One meaning for every request: no header twice that decides something, no control character in the path."""
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge("request line and headers are larger than 16 KiB together")
+    if len(tuple(scope["headers"])) > MAX_HEADERS:
+        raise HeadersTooLarge(f"there are more than {MAX_HEADERS} headers")
     if repeated is not None:
         raise InvalidRequest([Fault(code="repeated", detail="sent more than once", parameter=repeated.title())])
-    if _CONTROL.search(path):
+    if _CONTROL.search(scope["path"]):
         raise InvalidRequest([Fault(code="wrong_format", detail="the path has a control character", parameter="path")])
 
 

@@ -17,6 +17,7 @@ from shared.api.refusals import (
     InvalidRequest,
     MalformedJson,
     RateLimited,
+    SlowRequest,
     UnknownApiVersion,
     UnsupportedMediaType,
 )
@@ -92,7 +93,7 @@ class Operation:
         if self.binding.body:
             yield from (MalformedJson, UnsupportedMediaType)
         if self.binding.body or self.idempotent != "never":
-            yield BodyTooLarge
+            yield from (BodyTooLarge, SlowRequest)
         if self.rate is not None:
             yield RateLimited
         if self.method != "GET":

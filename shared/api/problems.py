@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.api.refusals import BodyTooLarge, Fault, InternalError, MethodNotAllowed, Refusal, RouteNotFound
+from shared.api.refusals import BodyTooLarge, Fault, InternalError, MethodNotAllowed, Refusal, RouteNotFound, SlowRequest
 from shared.domain.context import current
 from shared.domain.errors import (
     Conflict,
@@ -99,6 +99,8 @@ def _headers(error: DomainError, status: int) -> Iterator[tuple[bytes, bytes]]:
         yield b"www-authenticate", b'Bearer realm="tenon"'
     if status in (429, 503) or error.retryable:
         yield b"retry-after", str(error.facts.get("retry_after", RETRY_AFTER_S)).encode()
+    if isinstance(error, SlowRequest):
+        yield b"connection", b"close"
     if isinstance(error, MethodNotAllowed):
         yield b"allow", str(error.facts["allow"]).encode()
 

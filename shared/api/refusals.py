@@ -58,8 +58,24 @@ class BodyTooLarge(Refusal):
     status = 413
 
 
+class SlowRequest(Refusal):
+    """The request did not arrive in time: its headers have some seconds, and its body has as many. The connection is closed."""
+
+    code = "slow_request"
+    title = "The request took too long to arrive"
+    status = 408
+    retryable = True
+
+
+class NotHttp(Refusal):
+    """What came over the connection is not a request of HTTP/1.1. The connection is closed."""
+
+    code = "not_http"
+    title = "The request cannot be read"
+
+
 class HeadersTooLarge(Refusal):
-    """The headers are larger than 16 KiB together."""
+    """The request line and the headers are larger than 16 KiB together, or there are more than 100 headers."""
 
     code = "headers_too_large"
     title = "The headers are too large"

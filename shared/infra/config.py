@@ -63,6 +63,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[tuple[str, ...], Meta(description="Exact origins of browsers that may call the API, separated by commas.")] = ()
     db_connections: Annotated[int, Meta(ge=4, le=500, description="Open connections of this process, over all modules.")] = 24
     request_seconds: Annotated[int, Meta(ge=1, le=120, description="How long a request may take, in seconds.")] = 15
+    arrival_seconds: Annotated[
+        int, Meta(ge=1, le=120, description="How long the headers of a request may take to arrive, and then its body, in seconds.")
+    ] = 10
+    keep_alive_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="How long an idle connection is kept, in seconds; longer than a load balancer keeps it.")
+    ] = 75
     trusted_proxies: Annotated[
         int,
         Meta(ge=0, le=10, description="How many proxies of our own each request passes; so far from its end X-Forwarded-For is believed."),

