@@ -128,7 +128,7 @@ class Story:
 
     async def _while(self, longest_s: float = 0.003) -> None:
         if self._random.random() < 0.8:
-            await asyncio.sleep(self._random.random() * longest_s)
+            await asyncio.sleep(self._random.random() * longest_s)  # the disorder itself: who overtakes whom
 
 
 @pytest.fixture(scope="module")
