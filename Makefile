@@ -10,10 +10,12 @@ WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+LINTERS := tests/contract/node_modules/.ready
 BENCH_READY := .venv/.bench-ready
 FASTIFY := benchmarks/peers/fastify
 FASTIFY_READY := $(FASTIFY)/node_modules/.package-lock.json
 WHICH_PYTHON := import sys; print(sys.base_prefix, sys.version)
+NEW_ENOUGH := const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019 ? 1 : 0)
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml
 
 .PHONY: help
@@ -45,11 +47,11 @@ doctor: $(READY) ## Look at this machine, the servers and the backlog, and say h
 ##: Check it
 
 .PHONY: test
-test: lint types contracts sql ## The whole truth: lint, types, contracts, SQL and every test on real servers
+test: lint types contracts sql $(LINTERS) ## The whole truth: lint, types, contracts, SQL and every test on real servers
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: test-all
-test-all: lint types contracts sql ## As test, and the tests that run for minutes
+test-all: lint types contracts sql $(LINTERS) ## As test, and the tests that run for minutes
 	@$(BIN)/pytest -n $(WORKERS) -m "" $(ARGS)
 
 .PHONY: bench
@@ -106,6 +108,13 @@ lock: $(READY) ## Resolve the dependencies anew (LOCK_ARGS=--upgrade to raise th
 .PHONY: clean
 clean: $(READY) ## Remove the development system's data; the next run begins anew
 	@exec $(BIN)/tenon clean $(ARGS)
+
+# Spectral and Redocly need Node.js; where they cannot be had, the report of the tests says in its head what it does without them.
+$(LINTERS): tests/contract/package-lock.json
+	@if node -e '$(NEW_ENOUGH)' > /dev/null 2>&1; then \
+		cd tests/contract && npm ci --silent --ignore-scripts --no-audit --no-fund --fetch-retries=1 && touch node_modules/.ready || \
+		echo "npm could not install the linters of the documentation: going on without them"; \
+	fi
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tenon needs Python 3.11 or newer: make PYTHON=python3.11")'

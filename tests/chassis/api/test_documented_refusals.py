@@ -53,6 +53,7 @@ class Furnished:
     """One of everything, and a customer who has an open cart, a waiting one and a paid order."""
 
     shop: Shop
+    root: dict[str, str]
     ada: dict[str, str]
     goods: Goods
     cart: dict[str, Any]
@@ -68,7 +69,7 @@ class Furnished:
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """As the customer for what is theirs, else as the admin; always with a fresh key."""
         theirs = path.startswith(("/v1/carts", "/v1/orders"))
-        credentials = self.ada if theirs else self.shop.admin
+        credentials = self.ada if theirs else self.root
         return await self.shop.client.request(
             method, path, json=body, headers={**credentials, "Idempotency-Key": secrets.token_hex(8), **headers}
         )
@@ -82,9 +83,9 @@ class Furnished:
 @pytest.fixture(scope="module")
 async def here(client: httpx.AsyncClient, container: Root) -> Furnished:
     shop = Shop(client, container)
-    shop.admin = await administrator(container)
+    root = await administrator(container)
     ada, goods = shop.customer(), await shop.goods(stock=50)
-    made: Any = Furnished(shop, ada, goods, {}, {}, {}, {}, {}, {}, {}, {}, "")
+    made: Any = Furnished(shop, root, ada, goods, {}, {}, {}, {}, {}, {}, {}, {}, "")
     made.cart, made.waiting = await shop.cart(ada, (goods, 1)), await shop.cart(ada, (goods, 1))
     made.order = await shop.order(ada, (goods, 1))
     assert (await shop.complete(ada, made.waiting, "pm_card_3ds")).status_code == 202
