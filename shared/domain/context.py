@@ -69,6 +69,15 @@ class Context:
         """Time until the deadline, never negative; `default` when there is none."""
         return default if self.deadline is None else max(0.0, self.deadline - monotonic())
 
+    def bear(self, other: "Context") -> None:
+        """What work in a context of its own, done for this one among others, has sent."""
+        self.sql_count += other.sql_count
+        self.sql_seconds += other.sql_seconds
+        if self.sent is not None and other.sent:
+            for sql, times in other.sent.items():
+                self.sent[sql] = self.sent.get(sql, 0) + times
+            self.loops |= other.loops
+
     def repeats(self) -> list[Repeat]:
         """The N+1 of this piece of work."""
         sent = self.sent or {}

@@ -78,9 +78,7 @@ class Cache(Generic[Q, A]):
         guard.outbound("a cached read")
         place = f"{self._shape}:{_digest(msgspec.msgpack.encode(question))}"
         answer, cost = await self._flights.join(place, lambda: self._counted(question, place))
-        mine = current()
-        mine.sql_count += cost.sql_count
-        mine.sql_seconds += cost.sql_seconds
+        current().bear(cost)
         return answer
 
     def changed(self) -> None:
@@ -92,7 +90,7 @@ class Cache(Generic[Q, A]):
         await self._store.renew(self._name, insist=True)
 
     async def _counted(self, question: Q, place: str) -> tuple[A, Context]:
-        cost = Context()
+        cost = Context(sent={})
         begin(cost)
         return await self._find(question, place), cost
 

@@ -1,6 +1,7 @@
 """An answer is read once for all, in every process, and whoever asks after a renewal is told what was read after it."""
 
 import asyncio
+from time import perf_counter
 from types import GenericAlias
 from typing import Any
 
@@ -8,12 +9,13 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from shared.domain.context import ANONYMOUS, current
+from shared.domain.context import ANONYMOUS, OFTEN, Context, begin, current
 from shared.domain.guard import OutboundInTransaction, hold, let_go
 from shared.domain.once import Answer, Once, once
 from shared.infra.cache import cached
 from shared.infra.cache.cached import Cache, Public
 from shared.infra.cache.store import CacheStore
+from shared.infra.db.statements import count
 from tests.chassis.cache.conftest import Book, Books, NoSuchBook, Process, Wanted
 
 
@@ -265,16 +267,21 @@ async def test_never_inside_a_transaction(here):
     let_go(held)
 
 
-async def test_what_a_reading_costs_is_told_to_those_who_wait_for_it(here, redis, name):
+async def test_what_a_reading_costs_is_told_to_those_who_wait_for_it(redis, name):
     async def read(wanted: Wanted) -> Book:
-        current().sql_count += 2
-        current().sql_seconds += 0.5
+        for _ in range(OFTEN):
+            count("select 1", perf_counter())
         return Book(wanted.id, "x")
 
     process = Process(redis, name, read=read)
+    begin(Context(sent={}))
     await process.title()
     await process.title()
-    assert (current().sql_count, current().sql_seconds) == (2, 0.5)
+    assert current().sql_count == OFTEN
+    assert current().sql_seconds > 0
+    [loop] = current().repeats()
+    assert (loop.statement, loop.count) == ("select 1", OFTEN)
+    assert __name__.replace(".", "/") in loop.at
 
 
 async def test_a_reading_is_on_nobodys_behalf(redis, name):
