@@ -7,13 +7,16 @@ from litestar import Litestar
 from entrypoints.container import Root, hosted
 from entrypoints.ending import Ending
 from entrypoints.process import running
+from shared.api import jobs
 from shared.api.health import Check, Lifecycle
+from shared.api.jobs import JobRoutes
 from shared.api.middleware import EdgeOptions, nobody
 from shared.api.operations import POLICY, OperationRoutes
 from shared.api.wiring import Part, build_app
 from shared.infra import tracing
 from shared.infra.config import Settings
 from shared.infra.saga.operations import SagaOperations
+from shared.infra.tasks.jobs import JobDesk
 from shared.module import Module
 
 
@@ -52,9 +55,10 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
 
 
 def operations(modules: list[Module]) -> Part:
-    """What a 202 answer points to: the sagas of every hosted module."""
-    found = SagaOperations([(module.database, module.sagas) for module in modules if module.sagas])
-    return Part(name="sagas", controllers=[OperationRoutes], use_cases={"operations": found}, policy=POLICY)
+    """What a 202 answer points to: the sagas and the jobs of every hosted module."""
+    sagas = SagaOperations([(module.database, module.sagas) for module in modules if module.sagas])
+    found = {"operations": sagas, "jobs": JobDesk([(module.database, module.tasks) for module in modules])}
+    return Part(name="work", controllers=[OperationRoutes, JobRoutes], use_cases=found, policy={**POLICY, **jobs.POLICY})
 
 
 def database(module: Module) -> Check:

@@ -98,12 +98,26 @@ def discard(composed: Composed, task_id: str, reason: str, by: str) -> None:
 COMMON: Final[list[click.Command]] = [find, show, retry, discard]
 
 
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.option("--by", required=True, help="Who does this.")
+@click.pass_obj
+def cancel(composed: Composed, task_id: str, by: str) -> None:
+    """End one: at once while it waits, between two steps while it runs."""
+
+    async def ask(module: Module) -> str:
+        return await _desk(module).cancel(task_id, by=by)
+
+    state = the_one(each(composed(), ask), task_id)
+    click.echo(f"{task_id} runs, and was told to end." if state == "claimed" else f"{task_id} is cancelled.")
+
+
 @click.group(WITH_EVENTS, commands=COMMON)
 def events() -> None:
     """Deliveries of events, and how far each subscription is."""
 
 
-@click.group(commands=COMMON)
+@click.group(commands=[*COMMON, cancel])
 def tasks() -> None:
     """Jobs, timers and crons that wait or failed."""
 

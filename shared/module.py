@@ -13,8 +13,8 @@ from shared.infra.db.database import Database
 from shared.infra.db.retention import Retention
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
-from shared.infra.tasks.kind import Cron, TaskKind
 from shared.infra.metrics.figures import Figure
+from shared.infra.tasks.kind import Cron, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Module:
     policy: Policy = field(default_factory=dict)
     publishes: Sequence[type[Event]] = ()
     subscriptions: Sequence[Subscription[Any]] = ()
-    tasks: Sequence[TaskKind[Any]] = ()
+    tasks: Sequence[Kind] = ()
     crons: Sequence[Cron] = ()
     retentions: Sequence[Retention] = ()
     sagas: Sequence[Saga[Any, Any]] = ()
-    checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     figures: Sequence[Figure] = ()
+    checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

@@ -18,11 +18,14 @@ class Recorder(Protocol):
         """Publish `event` if and only if this transaction commits; `version` is the aggregate's after the change."""
         ...
 
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
+    def enqueue(
+        self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "", priority: int = 5
+    ) -> None:
         """Add a task of the registered `kind` if and only if this transaction commits.
 
         `unique` makes a second one with the same value, while the first is not yet ended, a no-op; tasks of one `key`
-        run one after the other; `delay_s` is counted in seconds of the database's clock.
+        run one after the other; `delay_s` is counted in seconds of the database's clock; of `priority`, 0 to 9, the
+        greater goes first.
         """
         ...
 

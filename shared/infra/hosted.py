@@ -9,8 +9,8 @@ from shared.infra.db.database import Database
 from shared.infra.db.retention import Retention
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
-from shared.infra.tasks.kind import Cron, TaskKind
 from shared.infra.metrics.figures import Figure
+from shared.infra.tasks.kind import Cron, Kind
 
 
 class Hosted(Protocol):
@@ -27,7 +27,7 @@ class Hosted(Protocol):
     @property
     def subscriptions(self) -> Sequence[Subscription[Any]]: ...
     @property
-    def tasks(self) -> Sequence[TaskKind[Any]]: ...
+    def tasks(self) -> Sequence[Kind]: ...
     @property
     def crons(self) -> Sequence[Cron]: ...
     @property

@@ -15,7 +15,7 @@ from shared.infra.db.transact import Transact
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.subscription import Subscription
 from shared.infra.schema import chassis, chassis_v1, chassis_v2
-from shared.infra.tasks.kind import Cron, TaskKind
+from shared.infra.tasks.kind import Cron, Kind
 from shared.module import Module
 
 PASSWORD = "two-modules"
@@ -148,7 +148,7 @@ def maker(connections: Connections) -> Module:
 def keeper(
     connections: Connections,
     *subscriptions: Subscription[Any],
-    tasks: Sequence[TaskKind[Any]] = (),
+    tasks: Sequence[Kind] = (),
     crons: Sequence[Cron] = (),
     retentions: Sequence[Retention] = (),
 ) -> Module:

@@ -103,7 +103,9 @@ class Work:
     def record(self, event: Event, *, version: int) -> None:
         self._store.events.append(event)
 
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
+    def enqueue(
+        self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "", priority: int = 5
+    ) -> None:
         raise AssertionError("orders enqueues nothing")
 
     def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:

@@ -22,7 +22,9 @@ class Unit:
     def record(self, event: Event, *, version: int) -> None:
         self.told.append((event, version))
 
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
+    def enqueue(
+        self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "", priority: int = 5
+    ) -> None:
         raise AssertionError("no task is expected")
 
     def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:

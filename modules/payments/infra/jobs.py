@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from modules.payments.domain.clearing import Clearing
 from modules.payments.infra.ledger import SqlLedgerQueries
-from shared.infra.tasks.kind import Cron, Nothing, TaskKind
+from shared.infra.tasks.kind import Cron, Kind, Nothing, TaskKind
 
 
 def recurring(clearing: Clearing, ledger: SqlLedgerQueries) -> Sequence[Cron]:
@@ -22,6 +21,6 @@ def recurring(clearing: Clearing, ledger: SqlLedgerQueries) -> Sequence[Cron]:
     )
 
 
-def kinds(crons: Sequence[Cron], *others: TaskKind[Any]) -> Sequence[TaskKind[Any]]:
+def kinds(crons: Sequence[Cron], *others: Kind) -> Sequence[Kind]:
     """Every kind of task of the module."""
     return (*others, *(cron.kind for cron in crons))

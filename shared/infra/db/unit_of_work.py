@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.domain.events import Event
+from shared.domain.jobs import Job
 from shared.domain.saga import Saga
 from shared.infra.db import guest
 from shared.infra.db.closing import XID, Addition, Swap, closings
@@ -124,8 +125,23 @@ class UnitOfWork(Statements):
     def record(self, event: Event, *, version: int) -> None:
         self.recorded.events.append(log.NewEvent(event, version))
 
-    def enqueue(self, kind: str, payload: object, *, unique: str | None = None, delay_s: float = 0.0, key: str = "") -> None:
-        self.recorded.tasks.append(queue.NewTask(kind, payload, unique, delay_s, key))
+    def enqueue(
+        self,
+        kind: str,
+        payload: object,
+        *,
+        unique: str | None = None,
+        delay_s: float = 0.0,
+        key: str = "",
+        priority: int = queue.DEFAULT_PRIORITY,
+    ) -> None:
+        self.recorded.tasks.append(queue.NewTask(kind, payload, unique, delay_s, key, priority))
+
+    async def begin_job(self, kind: str, payload: msgspec.Struct, *, unique: str | None = None) -> Job:
+        task = queue.NewTask(kind, payload, unique, priority=queue.JOB_PRIORITY)
+        job = await queue.look_before_job(self, task)
+        self.recorded.tasks.append(task)
+        return job
 
     def begin_saga(self, name: str, state: msgspec.Struct, *, key: str) -> str:
         saga = self._promises.sagas.get(name)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from shared.infra.events.subscription import Subscription
 from shared.infra.hosted import Hosted
-from shared.infra.tasks.kind import TaskKind
+from shared.infra.tasks.kind import Kind
 from shared.infra.tasks.upkeep import crons_of, upkeep
 
 EVENT_KIND: Final = "event:"
@@ -52,11 +52,11 @@ class Registry:
         """By the kind of the tasks that carry their events."""
         return {consumer.kind: consumer for consumer in self.consumers if consumer.module is module}
 
-    def kinds_of(self, module: Hosted) -> Mapping[str, TaskKind[Any]]:
+    def kinds_of(self, module: Hosted) -> Mapping[str, Kind]:
         return {kind.name: kind for kind in self._kinds(module)}
 
     @staticmethod
-    def _kinds(module: Hosted) -> list[TaskKind[Any]]:
+    def _kinds(module: Hosted) -> list[Kind]:
         return [*module.tasks, *(cron.kind for cron in upkeep(module))]
 
     def _check(self) -> None:

@@ -13,7 +13,8 @@ from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.envelope import Envelope, Undeliverable, carried_context, handling
 from shared.infra.events.registry import Consumer
 from shared.infra.events.subscription import On
-from shared.infra.tasks.claims import Claimed, Claims, Outcome
+from shared.infra.tasks.claimed import Claimed
+from shared.infra.tasks.claims import Claims, Outcome
 from shared.infra.telling import told
 
 SEND_WITHIN_S: Final = 30.0
@@ -40,7 +41,7 @@ class HandleLater:
         self._claims = claims
         self._transact = transact
 
-    async def run(self, task: Claimed) -> bool:
+    async def run(self, task: Claimed) -> Outcome | None:
         reaction, delivery = opened(self._consumer, task)
 
         async def work(uow: UnitOfWork) -> None:
@@ -51,7 +52,7 @@ class HandleLater:
 
         with handling(self._consumer.subscription.id, delivery):
             await self._transact(work)
-        return True
+        return None
 
 
 class Send:
@@ -60,10 +61,10 @@ class Send:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
 
-    async def run(self, task: Claimed) -> bool:
+    async def run(self, task: Claimed) -> Outcome | None:
         reaction, delivery = opened(self._consumer, task)
         outbound(f"subscription {self._consumer.subscription.id}")
         with handling(self._consumer.subscription.id, delivery):
             async with asyncio.timeout(SEND_WITHIN_S):
                 await reaction.handle(delivery, task.id)
-        return False
+        return Outcome(task, "done")

@@ -17,7 +17,10 @@ class Piece(Protocol):
 
 
 class Version(Protocol):
-    PIECES: Sequence[Piece]
+    """A file that names the pieces that come together."""
+
+    @property
+    def PIECES(self) -> Sequence[Piece]: ...  # noqa: N802 - a module's constant
 
 
 def up(execute: Execute, module: str, *versions: Version) -> None:

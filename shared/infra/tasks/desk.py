@@ -8,10 +8,11 @@ import structlog
 
 from shared.domain.errors import Conflict, NotFound
 from shared.infra.db.database import Database
+from shared.infra.tasks.cancelling import CANCEL
 
 log = structlog.get_logger(__name__)
 
-_COLUMNS: Final = "id, kind, key, state, priority, attempts, lost, last_error, created_at, due_at, claimed_until, ended_at"
+_COLUMNS: Final = "id, kind, key, state, priority, attempts, lost, last_error, created_at, due_at, claimed_until, cancelled_by, ended_at"
 
 # Events travel in tasks whose kinds begin with `event:`; $1 says which of the two are asked for.
 _ASKED: Final = "starts_with(kind, 'event:') = $1"
@@ -33,6 +34,7 @@ _RETRY_DEAD: Final = f"""
 update task set state = 'ready', due_at = clock_timestamp(), attempts = 0, lost = 0, ended_at = null
 where id = any(array(select id from task where {_ASKED} and kind = $2 and state = 'dead' order by seq limit $3)) returning id
 """  # noqa: S608 - constants of ours
+_CANCEL: Final = f"{CANCEL.format(by='$3')} where {_ASKED} and id = $2 and state in ('ready', 'blocked', 'claimed') returning state"
 _DISCARD: Final = f"""
 update task set state = 'discarded', reason = $3, ended_by = $4, ended_at = clock_timestamp()
 where {_ASKED} and id = $2 and state in ('ready', 'blocked', 'dead') returning id
@@ -58,6 +60,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     created_at: datetime
     due_at: datetime
     claimed_until: datetime | None
+    cancelled_by: str | None
     ended_at: datetime | None
 
 
@@ -114,6 +117,14 @@ class TaskDesk:
                 return
             raise NotNow(f"{task_id} is {state}")
         log.warning("task_discarded", module=self._database.module, task=task_id, reason=reason, by=by)
+
+    async def cancel(self, task_id: str, *, by: str) -> str:
+        """End it at once while it waits; tell it to end while it runs. Answers its state. Safe to repeat; raises NotFound, NotNow."""
+        state = await self._database.fetchval(_CANCEL, self._events, task_id, by)
+        if state is None and (state := await self._state(task_id)) != "discarded":
+            raise NotNow(f"{task_id} is {state}")
+        log.warning("task_cancelled", module=self._database.module, task=task_id, state=state, by=by)
+        return str(state)
 
     async def _state(self, task_id: str) -> str:
         task = await self._database.view(TaskRow, _SHOW, self._events, task_id)

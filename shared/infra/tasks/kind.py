@@ -7,7 +7,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from shared.domain.jobs import Progress, Steps
+
 P = TypeVar("P", bound=msgspec.Struct)
+S = TypeVar("S", bound=Progress)
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -28,6 +31,28 @@ class TaskKind(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
+class JobKind(Generic[P, S]):
+    """Long work that its beginner follows, and may cancel, at `/v1/jobs/{id}`.
+
+    `run(payload, steps)` is called again after a crash, a stop or an error, with the progress of the last step that committed; it
+    answers the path of what the job was about, if there is one to look at. A refusal that no retry helps ends it as failed.
+    `compute` is its CPU-heavy part, for `steps.compute`: a function of a module's top level that neither reads nor changes
+    anything, done in a process of its own within `compute_timeout`. `timeout` is for the whole of one run.
+    """
+
+    name: str
+    payload: type[P]
+    progress: type[S]
+    run: Callable[[P, Steps[Any, S]], Awaitable[str | None]]
+    compute: Callable[[Any], Any] | None = None
+    compute_timeout: timedelta = timedelta(minutes=1)
+    timeout: timedelta = timedelta(hours=1)
+
+
+Kind = TaskKind[Any] | JobKind[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Cron:
     """Enqueues `kind` with an empty payload at every multiple of `every` of the database's clock, once per tick.
 
@@ -35,6 +60,6 @@ class Cron:
     work that looks at what there is; more are for work whose every tick has a meaning of its own, told by its task's id.
     """
 
-    kind: TaskKind[Any]
+    kind: Kind
     every: timedelta
     catch_up: int = 1

@@ -1,32 +1,33 @@
 """Runs the tasks of the modules of this process; any number of workers share them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import structlog
 
 from shared.domain.errors import Busy, Unavailable
 from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
-from shared.infra.db.transact import Transact
-from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.envelope import Undeliverable
-from shared.infra.events.registry import Consumer, Registry
-from shared.infra.events.resuming import HandleLater, Send
+from shared.infra.events.registry import Registry
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
 from shared.infra.supervisor import Loop, Supervisor, ended, idle
-from shared.infra.tasks.claims import CLAIM_S, Claimed, Claims, Outcome
+from shared.infra.tasks.claimed import Claimed, ClaimLost
+from shared.infra.tasks.claims import CLAIM_S, Claims, Outcome
+from shared.infra.tasks.processes import Processes
 from shared.infra.tasks.retry import delay_after
-from shared.infra.tasks.running import RunKind, Runner
+from shared.infra.tasks.runners import Runners
+from shared.infra.tasks.running import Runner
 from shared.infra.telling import told
 
 log = structlog.get_logger(__name__)
 
 PLACES: Final = 8
+PLACES_FOR_JOBS: Final = 2
 POLL_S: Final = 1.0
 RACES: Final = 5
 GIVE_BACK_S: Final = 2.0
@@ -36,22 +37,26 @@ AGAIN_S: Final = 1.0
 
 
 class Bench:
-    """The tasks of one module: at most `places` run at the same time."""
+    """Some kinds of tasks of one module: at most `places` run at the same time. `what` names them, tasks or jobs."""
 
-    def __init__(self, module: Hosted, registry: Registry, wakeup: Wakeup, *, places: int = PLACES, claim_s: float = CLAIM_S) -> None:
+    def __init__(
+        self, what: str, module: Hosted, claims: Claims, runners: Mapping[str, Runner], processes: Processes, wakeup: Wakeup, places: int
+    ) -> None:
+        self._what = what
         self._module = module
-        self._claims = Claims(module.database, claim_s=claim_s)
-        self._runners = self._build_runners(registry)
+        self._claims = claims
+        self._runners = runners
+        self._processes = processes
         self._ear = wakeup.ear(module.name)
         self._places = places
         self._running: dict[asyncio.Task[None], Claimed] = {}
-        self._inside: dict[str, tuple[Claimed, asyncio.Task[Any] | None]] = {}
+        self._inside: dict[str, Claimed] = {}
         self._outcomes: list[Outcome] = []
         self._storing = False
 
     def loops(self) -> list[Loop]:
-        name = self._module.name
-        return [Loop(f"tasks of {name}", self.run, self.finish), Loop(f"claims of {name}", self.keep)]
+        name = f"{self._what} of {self._module.name}"
+        return [Loop(name, self.run, self.finish), Loop(f"claims of {name}", self.keep)]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim and run, as long as it is not to stop."""
@@ -77,6 +82,7 @@ class Bench:
         finally:
             claimed = dict(self._running)
             late = await ended(claimed, 0.0)
+            await self._processes.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._store_all([Outcome(claimed[running], "ready", counted=False) for running in late])
@@ -102,22 +108,7 @@ class Bench:
             await asyncio.gather(*(self._run(task) for task in claimed))
             total += len(claimed)
 
-    def _build_runners(self, registry: Registry) -> dict[str, Runner]:
-        module = self._module
-        kinds = registry.kinds_of(module)
-        transact: Transact[UnitOfWork] = Transact(
-            module.database, lambda uow: uow, events=module.publishes, tasks=list(kinds), sagas=module.sagas
-        )
-
-        def carrier(consumer: Consumer) -> Runner:
-            return Send(consumer) if consumer.subscription.kind == "outbound" else HandleLater(consumer, self._claims, transact)
-
-        runners: dict[str, Runner] = {name: RunKind(kind) for name, kind in kinds.items()}
-        return runners | {kind: carrier(consumer) for kind, consumer in registry.consumers_of(module).items()}
-
     async def _claim(self, most: int) -> list[Claimed]:
-        if not self._runners:
-            return []
         for _ in range(RACES):
             with suppress(asyncpg.UniqueViolationError):  # another worker was faster in a lane; it is seen to be taken now
                 return await self._claims.claim(list(self._runners), most)
@@ -133,14 +124,17 @@ class Bench:
             self._ear.set()  # the next of its lane
 
     async def _outcome(self, task: Claimed) -> Outcome | None:
-        self._inside[task.id] = task, asyncio.current_task()
+        self._inside[task.id] = task
         try:
-            stored = await self._runners[task.kind].run(task)
+            async with task.held():
+                return await self._runners[task.kind].run(task)
+        except ClaimLost:
+            self._log_lost(task)
+            return None
         except Exception as error:  # noqa: BLE001 - it is kept with the task, and logged
             return self._failed(task, error)
         finally:
             self._inside.pop(task.id, None)
-        return None if stored else Outcome(task, "done")
 
     def _failed(self, task: Claimed, error: Exception) -> Outcome:
         named = {"module": self._module.name, "task": task.id, "kind": task.kind, "key": task.key, "attempts": task.attempts}
@@ -179,7 +173,7 @@ class Bench:
                 continue
             for outcome in outcomes:
                 if outcome.task.id not in ours:
-                    log.warning("claim_lost", module=self._module.name, task=outcome.task.id, kind=outcome.task.kind)
+                    self._log_lost(outcome.task)
             return
 
     def _ended(self, running: asyncio.Task[None]) -> None:
@@ -192,13 +186,14 @@ class Bench:
             self._ear.set()
 
     async def _renew(self) -> None:
-        if not (inside := dict(self._inside)):
+        if not self._inside:
             return
-        ours = await self._claims.renew([task for task, _ in inside.values()])
-        for id, (task, running) in inside.items():
-            if id not in ours and id in self._inside and running is not None:
-                log.warning("claim_lost", module=self._module.name, task=task.id, kind=task.kind)
-                running.cancel()
+        for task in await self._claims.renew(list(self._inside.values())):
+            if task.id in self._inside:
+                self._log_lost(task)
+
+    def _log_lost(self, task: Claimed) -> None:
+        log.warning("claim_lost", module=self._module.name, task=task.id, kind=task.kind)
 
     async def _tend(self) -> None:
         for freed in await self._claims.reclaim():
@@ -208,11 +203,17 @@ class Bench:
 
 
 class TaskWorker:
-    """The tasks of `modules`, each module's on a bench of its own."""
+    """The tasks of `modules`, each module's on a bench of its own, and its jobs on another, with fewer places."""
 
     def __init__(self, modules: Sequence[Hosted], wakeup: Wakeup, *, claim_s: float = CLAIM_S) -> None:
-        registry = Registry(modules)
-        self._benches = [Bench(module, registry, wakeup, claim_s=claim_s) for module in modules]
+        registry, processes = Registry(modules), Processes()
+        self._benches: list[Bench] = []
+        for module in modules:
+            claims = Claims(module.database, claim_s=claim_s)
+            runners = Runners(module, registry, claims, processes)
+            self._benches.append(Bench("tasks", module, claims, runners.short, processes, wakeup, PLACES))
+            if runners.jobs:
+                self._benches.append(Bench("jobs", module, claims, runners.jobs, processes, wakeup, PLACES_FOR_JOBS))
 
     def loops(self) -> list[Loop]:
         return [loop for bench in self._benches for loop in bench.loops()]

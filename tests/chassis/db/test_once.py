@@ -12,7 +12,7 @@ import pytest
 from shared.domain.errors import Declined
 from shared.domain.once import AlreadyDone, Answer, AnswerTooLarge, InFlight, KeyReused, Once, Pending, once
 from shared.infra.db import once as idempotency
-from shared.infra.db.once import purge
+from shared.infra.db.once import KEYS
 from tests.chassis.db.till import ERRAND, Errand, Result, move
 
 
@@ -171,7 +171,7 @@ async def test_expired_keys_are_removed_in_small_chunks_and_no_others(transact, 
         await asked(transact, add_five, replace(WANTED, key=key, keep_days=30))
     await admin.execute("update idempotency_key set expires_at = now() - interval '1 second' where key < '4'")
 
-    assert [await purge(database, most=2) for _ in range(3)] == [2, 1, 0]
+    assert [await database.fetchval(KEYS.forget, 2, KEYS.keep) for _ in range(3)] == [2, 1, 0]
     assert await admin.fetchval("select key from idempotency_key") == "4"
     assert await admin.fetchval("select expires_at > now() + interval '29 days' from idempotency_key")
 

@@ -44,7 +44,9 @@ class Listener:
         return versions
 
     async def states(self) -> list[str]:
-        return [row["state"] for row in await self.two.admin.fetch("select state from keeper.task order by seq")]
+        """Of the tasks that carry events, in their order."""
+        rows = await self.two.admin.fetch("select state from keeper.task where starts_with(kind, 'event:') order by seq")
+        return [row["state"] for row in rows]
 
     async def make_due(self) -> None:
         await self.two.admin.execute("update keeper.task set due_at = now() where state = 'ready'")

@@ -108,7 +108,7 @@ async def test_an_event_that_kills_the_process_is_dead_after_three_counted_runs_
     await listener.worker().drain()
     assert await listener.heard() == {"a": [1], "b": [1], "c": [1]}
     assert await listener.states() == ["dead", "blocked"]
-    error = await two.admin.fetchval("select last_error from keeper.task order by seq limit 1")
+    error = await two.admin.fetchval("select last_error from keeper.task where kind = 'event:keeper.things' order by seq limit 1")
     assert "3 runs of this event alone had no outcome" in error
 
 

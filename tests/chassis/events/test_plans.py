@@ -2,15 +2,15 @@
 
 import pytest
 
-from shared.infra.db import once
-from shared.infra.events import inbox
 from shared.infra.events.cursor import Cursor
 from shared.infra.events.registry import Consumer
 from shared.infra.events.subscription import On, database
 from shared.infra.tasks import claims
+from shared.infra.tasks.upkeep import OF_CHASSIS
 from tests.chassis.conftest import Two
 from tests.chassis.two_modules import Seen, keeper, note
 
+TABLES = "keeper.task, keeper.idempotency_key, keeper.inbox, keeper.saga, keeper.saga_step"
 FILL = """
 insert into maker.event (event_id, type, version, key, shard, aggregate_version, payload, headers)
 select 'evt_' || n, 'maker.made', 1, 'k' || n, n % 64, 1, '{}', '{}' from generate_series(1, 3000) n;
@@ -19,6 +19,9 @@ select 'tsk_' || n, 'event:keeper.things', 'k' || n, '{}', '{}', 'done', now() f
 insert into keeper.idempotency_key (scope, key, fingerprint, saga_id, expires_at) select 's', n, '', 'sag_' || n, now() + interval '1 day'
 from generate_series(1, 3000) n;
 insert into keeper.inbox (subscription, message_id) select 's', n from generate_series(1, 3000) n;
+insert into keeper.saga (id, name, version, key, owner, data) select 'sag_' || n, 's', 1, 'k', 'o', '{}' from generate_series(1, 3000) n;
+insert into keeper.saga_step (saga_id, step, direction, state)
+select 'sag_' || n, step, 'forward', 'done' from generate_series(1, 3000) n, generate_series(1, 6) step;
 """
 
 
@@ -27,11 +30,11 @@ async def test_no_statement_of_the_dispatcher_or_of_the_workers_scans_a_whole_ta
     two = fresh_two
     if known == "as empty":
         await two.admin.execute("vacuum analyze maker.event")
-        await two.admin.execute("vacuum analyze keeper.task, keeper.idempotency_key, keeper.inbox")
+        await two.admin.execute(f"vacuum analyze {TABLES}")
     await two.admin.execute(FILL)
     if known == "as full":
         present = await two.admin.fetchval("select tableoid::regclass from maker.event limit 1")
-        await two.admin.execute(f"analyze {present}; analyze keeper.task, keeper.idempotency_key, keeper.inbox")
+        await two.admin.execute(f"analyze {present}; analyze {TABLES}")
     await two.admin.execute("set search_path = keeper; set plan_cache_mode = force_generic_plan; set jit = off")
     module = keeper(two.connections, database("keeper.things", "maker", {"maker.made": On(Seen, note)}))
     cursor = Cursor(Consumer(module, module.subscriptions[0]))
@@ -43,12 +46,10 @@ async def test_no_statement_of_the_dispatcher_or_of_the_workers_scans_a_whole_ta
         (cursor._continue, f"{window}, bigint, bigint, pg_snapshot", True),
         (claims._CLAIM, "text, text[], integer, float8", False),
         (claims._RENEW, "text[], text[], float8", False),
-        (claims._SETTLE, "text[], text[], text[], float8[], text[], boolean[]", False),
+        (claims._SETTLE, "text[], text[], text[], float8[], text[], boolean[], text[]", False),
         (claims._RECLAIM, "integer", False),
         (claims._UNBLOCK, "", False),
-        (claims._PURGE, "integer, integer, integer", False),
-        (once._PURGE, "integer", False),
-        (inbox._PURGE, "integer, interval", False),
+        *((retention.forget, "integer, interval", False) for retention in OF_CHASSIS),
     ):
         await two.admin.execute(f"set enable_seqscan = {'off' if in_a_batch else 'on'}")  # as the batch's first statement does
         await two.admin.execute(f"prepare asked {f'({types})' if types else ''} as {sql}")

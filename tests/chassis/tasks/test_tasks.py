@@ -102,8 +102,9 @@ async def test_of_several_with_one_unique_value_only_the_first_is_kept_until_it_
 
 
 async def test_the_greater_priority_goes_first(two, module, worker, chores):
-    await enqueue(module, "low", "high", "middle")
-    await two.admin.execute("""update keeper.task set priority = case payload->>'name' when 'high' then 9 when 'low' then 1 else 5 end""")
+    await enqueue(module, "low", priority=1)
+    await enqueue(module, "high", priority=9)
+    await enqueue(module, "middle")
     one_place = TaskWorker([module], Wakeup([module.database]))
     one_place._benches[0]._places = 1
     await one_place.drain()
