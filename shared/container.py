@@ -7,10 +7,10 @@ from shared.domain.clock import SystemClock
 from shared.infra.cache.store import CacheStore, installation
 from shared.infra.config import Settings
 from shared.infra.db.connections import Connections, connector
+from shared.infra.limits.limits import Limits
 from shared.infra.metrics.instruments import Metrics
 from shared.infra.metrics.process import Breakers
 from shared.infra.metrics.requests import Requests
-from shared.infra.limits.limits import Limits
 from shared.infra.redis_pool import GuardedPool
 from shared.infra.secrets import Secret, role_password
 from shared.infra.signing import Signer
@@ -38,7 +38,7 @@ class SharedContainer(containers.DeclarativeContainer):
     )  # fmt: skip
     redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
     limits = providers.Singleton(Limits, redis)
-    cache = providers.Singleton(CacheStore, redis, providers.Callable(installation, settings))
+    cache = providers.Singleton(CacheStore, redis, providers.Callable(installation, settings), changed=breakers.provided.changed)
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))
     signing_key = providers.Singleton(SigningKey.derived, providers.Callable(purpose, settings.provided.secret, "access-token"))

@@ -57,6 +57,7 @@ async def shop(empty_database: str, wired: CatalogContainer, clock: StoppedClock
     """With nothing in it."""
     admin = await asyncpg.connect(empty_database, server_settings={"search_path": "catalog"})
     await admin.execute("truncate price, variant, product, category, event")
+    await wired.queries().renew()  # no event tells of that
     yield Shop(wired.products(), wired.categories(), clock, admin)
     await admin.close()
 

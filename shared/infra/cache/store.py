@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from shared.domain.errors import Unavailable
 from shared.infra.config import Settings
 from shared.infra.http.breaker import Breaker, BreakerPolicy, State
+from shared.infra.http.client import Listener, nobody
 
 log = structlog.get_logger(__name__)
 
@@ -53,11 +54,12 @@ class Found(NamedTuple):
 class CacheStore:
     """One for all caches of a process. Raises Unavailable when Redis does not answer, which is then left alone for some seconds."""
 
-    def __init__(self, redis: Redis, installation: str, *, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, redis: Redis, installation: str, *, changed: Listener = nobody, now: Callable[[], float] = monotonic) -> None:
         self._redis = redis
+        self._listener = changed
         self._prefix = f"tenon:cache:{installation}:"
         self._script = redis.register_script(_LOOK)
-        self._breaker = Breaker("Redis", ONE_FAILURE, changed=_tell, now=now)
+        self._breaker = Breaker("Redis", ONE_FAILURE, changed=self._changed, now=now)
 
     async def look(self, cache: str, question: str, life_ms: int) -> Found:
         """In one step; whoever finds nothing and no lease has the lease now, and is to `keep` or to `let_go`."""
@@ -91,6 +93,10 @@ class CacheStore:
             call.answered()
             return answer
 
+    def _changed(self, state: State) -> None:
+        log.warning("cache_breaker", state=state)
+        self._listener("cache", "redis", state)
+
     def _generation(self, cache: str) -> str:
         """The braces keep what one script touches on one node of a cluster."""
         return f"{self._prefix}{{{cache}}}"
@@ -110,7 +116,3 @@ async def _answer(command: Callable[[], Awaitable[Any]]) -> Any:
         return await command()
     except (RedisError, OSError) as error:
         raise Unavailable("Redis does not answer") from error
-
-
-def _tell(state: State) -> None:
-    log.warning("cache_breaker", state=state)

@@ -17,6 +17,7 @@ from entrypoints.embedded import EmbeddedValkey
 from shared.domain.context import Context, Principal, begin
 from shared.infra.cache.cached import Cache, Public
 from shared.infra.cache.store import CacheStore
+from shared.infra.http.client import nobody
 
 UNHURRIED_S = 60.0
 """On a machine that does other things too, only what a test is about ends by time."""
@@ -77,7 +78,7 @@ class Process:
     ) -> None:
         self.books = books or Books()
         self.clock = Moved()
-        self.store = CacheStore(redis, installation, now=self.clock)
+        self.store = CacheStore(redis, installation, changed=options.pop("changed", nobody), now=self.clock)
         read = options.pop("read", self.books.book)
         self.cache: Cache[Any, Any] = Cache(self.store, name, answer, read, **({"life_s": 60, "patience_s": UNHURRIED_S} | options))
 

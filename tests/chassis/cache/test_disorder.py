@@ -19,7 +19,6 @@ from tests.chassis.cache.conftest import Breakable, Wanted, connected
 from tests.chassis.cache.wire import Wire
 from tests.chassis.waiting import until
 
-ROUNDS: Final = 3
 PROCESSES: Final = 3
 IDS: Final = ("b1", "b2")
 PATIENCE_S: Final = 0.05
@@ -138,8 +137,9 @@ def server():
     breakable.stop()
 
 
-async def test_nobody_is_told_what_was_read_before_an_acknowledged_renewal(server: Breakable) -> None:
-    for _ in range(ROUNDS):
+@pytest.mark.parametrize("rounds", [3, pytest.param(150, marks=pytest.mark.soak)])
+async def test_nobody_is_told_what_was_read_before_an_acknowledged_renewal(rounds: int, server: Breakable) -> None:
+    for _ in range(rounds):
         async with connected(server.url, 60) as direct:
             story = Story(secrets.randbits(32), server, direct)
             async with story.processes():

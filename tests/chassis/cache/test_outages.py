@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
 from shared.domain.errors import Unavailable
+from shared.infra.http.breaker import State
 from tests.chassis.cache.conftest import Process
 from tests.chassis.waiting import until
 
@@ -56,6 +57,21 @@ async def test_killed_it_is_done_without_and_back_again_it_serves(breakable, bre
     process.books.read.clear()
     assert await process.title() == "A Portrait"
     assert process.books.read == []
+
+
+async def test_who_listens_hears_that_redis_is_left_alone_and_asked_again(breakable, breakable_redis, name):
+    heard: list[tuple[str, str, str]] = []
+
+    def listen(client: str, target: str, state: State) -> None:
+        heard.append((client, target, state))
+
+    process = Process(breakable_redis, name, changed=listen)
+    breakable.kill()
+    await process.title()
+    breakable.start()
+    process.clock.time += LEFT_ALONE_S
+    await process.title()
+    assert heard == [("cache", "redis", state) for state in ("open", "half_open", "closed")]
 
 
 async def test_killed_while_reading_the_answer_is_told_all_the_same(breakable, breakable_redis, name):
