@@ -1,6 +1,7 @@
 """What every test may ask for: real servers, one of each for all workers of a run, and databases on them."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -61,6 +62,8 @@ def pytest_report_header() -> list[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if servers := config.stash[RUN].summary():
         terminalreporter.write_line(f"servers: {servers}")
+    if shutil.which("promtool") is None:
+        terminalreporter.write_line("not tried: the rules of Prometheus, whose promtool is not installed (Debian's package prometheus)")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

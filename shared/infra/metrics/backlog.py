@@ -38,7 +38,7 @@ from (select name, state, due_at, claimed_until from saga where ended_at is null
 """
 _STRAYS: Final = "select event_strays()::float8"
 
-_FAMILIES: Final[Mapping[str, tuple[str, Labels]]] = {
+FAMILIES: Final[Mapping[str, tuple[str, Labels]]] = {
     "tenon_subscription_lag_events": ("Events that a subscription has not read yet, counted up to ten thousand.", ("subscription",)),
     "tenon_subscription_lag_seconds": ("Age of the oldest event that a subscription has not read yet.", ("subscription",)),
     "tenon_subscription_paused": ("1 while an operator has paused a subscription.", ("subscription",)),
@@ -76,7 +76,7 @@ class Backlog:
                 self._good_until = monotonic() + self._good_for_s
         return [
             Family(name, "gauge", says, labels, [(values, value) for (of, values), value in self._points.items() if of == name])
-            for name, (says, labels) in _FAMILIES.items()
+            for name, (says, labels) in FAMILIES.items()
         ]
 
     async def _read(self) -> Points:
