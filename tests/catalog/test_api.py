@@ -154,7 +154,9 @@ async def test_the_list_shows_what_the_caller_may_see_and_walks_by_cursor(
     assert await titles(manager) == [f"Stool {n}" for n in range(5)]
     assert await titles(manager, status="draft") == ["Stool 2"]
     assert await titles({}, status="draft") == []
-    assert await titles({}, **{"created_at[gte]": "2999-01-01T00:00:00Z"}) == []
+    assert await titles({}, **{"created_at[gte]": "2999-01-01T00:00:00Z", "sort": "created_at"}) == []
+    unordered = await client.get("/v1/products", params={"created_at[lt]": "2999-01-01T00:00:00Z", "sort": "title"})
+    assert (unordered.status_code, unordered.json()["code"]) == (422, "period_unordered")
     assert (await client.get("/v1/products", params={"sort": "price"})).status_code == 400
     assert (await client.get("/v1/products", params={"colour": "red"})).status_code == 400
 

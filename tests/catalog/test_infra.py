@@ -163,7 +163,7 @@ async def test_a_list_is_filtered_by_category_with_all_below_and_by_time(shop: S
     everywhere = EVERYTHING.statuses
 
     async def titles(wanted: ProductFilter) -> list[str]:
-        return [view.title for view in (await shop.products.products(wanted, "title", PageRequest())).items]
+        return [view.title for view in (await shop.products.products(wanted, "created_at", PageRequest())).items]
 
     assert await titles(ProductFilter(statuses=everywhere, category_id=top.id)) == ["In"]
     assert await titles(ProductFilter(statuses=everywhere, created_from=shop.clock.time)) == ["Out"]

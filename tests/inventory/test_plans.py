@@ -1,4 +1,4 @@
-"""The hot statements and the lists of the inventory walk their indexes on large tables, with the runtime role's generic plans."""
+"""The hot statements of the inventory walk their indexes on large tables, with the runtime role's generic plans."""
 
 from collections.abc import AsyncIterator
 
@@ -17,14 +17,11 @@ async def runtime(store: Store, wired: InventoryContainer) -> AsyncIterator[Conn
     await store.admin.execute(f"""
         insert into stock_level (location_id, sku, on_hand, reserved)
         select d.id, 'S' || n, 9, 1 from stock_location d, generate_series(1, {ROWS}) n;
-        insert into stock_movement (id, kind, sku, quantity, location_id, reason, actor)
-        select 'mov_' || lpad(n::text, 8, '0'), 'received', 'S' || n % 999, 1, d.id, 'r', 'a'
-        from stock_location d, generate_series(1, {ROWS}) n;
         insert into reservation (id, key, state, location_id, expires_at)
         select 'rsv_' || n, 'k' || n, case when n % 100 = 0 then 'held' else 'committed' end, d.id, now() + n * interval '1 second'
         from stock_location d, generate_series(1, {ROWS}) n;
         insert into reservation_line select 'rsv_' || n, 'S' || n, 1 from generate_series(1, {ROWS}) n;
-        analyze stock_level, stock_movement, reservation, reservation_line
+        analyze stock_level, reservation, reservation_line
     """)
     async with wired.shared.connections().use("tenon_inventory") as connection:
         yield connection
@@ -60,12 +57,5 @@ async def test_reservations_are_found_by_key_by_id_and_by_expiry(runtime: Connec
         assert "Seq Scan on reservation" not in found, found
 
 
-async def test_the_lists_walk_their_indexes(runtime: Connection) -> None:
-    for (sku, location, after), sql in queries._LEVELS.items():
-        values = ["21", *(["'S1'"] if sku else []), *(["'loc'"] if location else []), *(["'S1'", "'loc'"] if after else [])]
-        assert "stock_level_by_sku" in (found := await plan(runtime, sql, *values)) or "stock_level_pkey" in found, found
-    for (sku, after), sql in queries._MOVEMENTS.items():
-        found = await plan(runtime, sql, "21", *(["'S1'"] if sku else []), *(["'mov_00000500'"] if after else []))
-        assert ("stock_movement_by_sku" if sku else "stock_movement_pkey") in found, found
-        assert "Sort" not in found, found
+async def test_what_is_available_is_found_by_sku(runtime: Connection) -> None:
     assert "stock_level_by_sku" in await plan(runtime, queries._AVAILABLE, "array['S1']")

@@ -24,7 +24,6 @@ from shared.infra.db.errors import constraint
 from tests.chassis.waiting import until
 
 ADDRESS = Address(name="Ada", line1="1 Main St", city="Oslo", postal_code="0150", country="NO")
-MANY = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -208,41 +207,6 @@ async def test_the_timeline_can_only_be_added_to(container: Any) -> None:
     for statement in ("update order_entry set kind = 'x'", "delete from order_entry", "delete from customer_order"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await container.orders.database().fetch(statement)
-
-
-@pytest.fixture
-async def large(admin_dsn: str) -> None:
-    admin = await asyncpg.connect(admin_dsn)
-    await admin.execute(f"""
-        insert into orders.customer_order (id, number, cart_id, user_id, shipping_address, currency, rounding, total, status,
-            payment_status, fulfilment_status, intent_id, attempt, version, placed_at)
-        select 'ord_' || lpad(to_hex(n), 32, '0'), 'N' || n, 'crt_' || n, 'usr_' || n % 500, '{{}}', 'USD', 'half_even', 1, 'placed',
-            'paid', 'unfulfilled', 'pin_' || n, 1, 1, now()
-        from generate_series(1, {MANY}) n
-        on conflict do nothing
-    """)
-    await admin.execute("vacuum analyze orders.customer_order")
-    await admin.close()
-
-
-@pytest.mark.usefixtures("large")
-@pytest.mark.parametrize(
-    ("sql", "arguments", "index"),
-    [
-        (queries.LIST_ALL, "null, null, 21", "customer_order_placed"),
-        (queries.LIST_OWN, "null, 'ord_f', 21, 'usr_7'", "customer_order_by_user"),
-    ],
-)
-async def test_a_list_walks_its_index(container: Any, sql: str, arguments: str, index: str) -> None:
-    async with container.shared.connections().use("tenon_orders") as connection:
-        await connection.execute(f"prepare probe as {sql}")
-        try:
-            plan = "\n".join(row[0] for row in await connection.fetch(f"explain (costs off) execute probe({arguments})"))
-        finally:
-            await connection.execute("deallocate probe")
-    assert index in plan
-    assert "Sort" not in plan
-    assert "Seq Scan" not in plan
 
 
 async def test_placed_at_is_the_database_s_clock(transact: Transact[Work]) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from modules.payments.infra import queries, store
+from modules.payments.infra import store
 from modules.payments.infra.balance_check import BalanceCheck, OutOfBalance
 from shared.domain.page import PageRequest
 from shared.infra.db.connections import Connection
@@ -131,26 +131,17 @@ async def test_lists_are_walked_by_keyset_newest_first(till: Till):
     assert [view.id for view in (await desk.find(PageRequest(), None)).items] == seen
 
 
-@pytest.mark.parametrize(
-    ("index", "query", "arguments"),
-    [
-        ("payment_intent_pk", queries.INTENTS, (21, "pin_5")),
-        ("payment_intent_by_reference", queries.INTENTS_OF, (21, "pin_5", "r7")),
-        ("attempt_refunds", queries.REFUNDS, (21, "rfd_5")),
-        ("attempt_open", store.CLAIM_STUCK, (120.0, 20.0)),
-    ],
-)
-async def test_lists_and_the_reconciler_walk_their_index_on_large_tables(till: Till, index: str, query: str, arguments: tuple[object, ...]):
+async def test_the_reconciler_walks_its_index_on_a_large_table(till: Till):
     await till.admin.execute("""
         insert into payment_intent (id, reference, amount, currency, status)
         select 'pin_' || n, 'r' || n % 500, 1, 'USD', 'created' from generate_series(1, 20000) n;
-        insert into attempt (id, intent_id, operation, amount, currency, reason, status, claimed_until)
-        select 'rfd_' || n, 'pin_' || n, case when n % 50 = 0 then 'refund' else 'capture' end, 1, 'USD', case when n % 50 = 0 then 'x' end,
-            case when n % 1000 = 0 then 'unknown' else 'succeeded' end, now() - interval '1 hour'
+        insert into attempt (id, intent_id, operation, amount, currency, status, claimed_until)
+        select 'att_' || n, 'pin_' || n, 'capture', 1, 'USD', case when n % 1000 = 0 then 'unknown' else 'succeeded' end,
+            now() - interval '1 hour'
         from generate_series(1, 20000) n;
         analyze payment_intent, attempt;
         set plan_cache_mode = force_generic_plan
     """)
-    plan = "\n".join(row[0] for row in await till.admin.fetch(f"explain {query}", *arguments))
-    assert index in plan
+    plan = "\n".join(row[0] for row in await till.admin.fetch(f"explain {store.CLAIM_STUCK}", 120.0, 20.0))
+    assert "attempt_open" in plan
     assert "Seq Scan" not in plan

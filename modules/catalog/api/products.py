@@ -11,6 +11,7 @@ from modules.catalog.api.schemas import CreateProduct, CreateVariant, UpdateProd
 from modules.catalog.domain.errors import (
     CategoryUnknown,
     NothingToSell,
+    PeriodUnordered,
     ProductArchivedAlready,
     SaleInvalid,
     SkuTaken,
@@ -41,7 +42,7 @@ class Products(Controller):
     path = "/v1/products"
     tags = ("catalog",)
 
-    @get(operation="listProducts", sort=SORTS)
+    @get(operation="listProducts", sort=SORTS, errors=[PeriodUnordered])
     async def find(
         self,
         paging: Paging,
@@ -51,7 +52,9 @@ class Products(Controller):
         created_from: Annotated[Instant | None, QueryParameter(name="created_at[gte]")] = None,
         created_to: Annotated[Instant | None, QueryParameter(name="created_at[lt]")] = None,
     ) -> Reply[Page[ProductView]]:
-        """Published products; staff sees every product. A category stands for all below it, too."""
+        """Published products; staff sees every product. A category stands for all below it, too.
+
+        Those of a period are listed in the order of their creation, and in no other."""
         wanted = ProductFilter(statuses=visible(status), category_id=category, created_from=created_from, created_to=created_to)
         return paging.page(await products.products(wanted, cast("Sort", paging.sort), paging.request))
 

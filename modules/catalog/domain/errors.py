@@ -71,3 +71,10 @@ class CategoryUnknown(RuleViolated):
 
     code = "category_unknown"
     title = "Unknown category"
+
+
+class PeriodUnordered(RuleViolated):
+    """The products of a period are listed in the order of their creation: those of a title's beginning may be from any time."""
+
+    code = "period_unordered"
+    title = "A period is listed in its own order"

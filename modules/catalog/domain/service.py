@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from modules.catalog.domain.errors import PriceMissing
+from modules.catalog.domain.errors import PeriodUnordered, PriceMissing
 from modules.catalog.domain.ports import Work
 from modules.catalog.domain.price import PriceTag
 from modules.catalog.domain.product import NewVariant, Product, ProductChanges, Status, VariantChanges
@@ -118,6 +118,9 @@ class CatalogService:
         raise PriceMissing(f"this variant has no price in {currency}", variant_id=variant_id, currency=currency)
 
     async def products(self, wanted: ProductFilter, sort: Sort, page: PageRequest) -> Slice[ProductView]:
+        """Raises PeriodUnordered: no index finds few of a period in the order of their titles."""
+        if wanted.of_a_period and not sort.endswith("created_at"):
+            raise PeriodUnordered("created_at[gte] and created_at[lt] need the order created_at or -created_at")
         return await self._queries.products(wanted, sort, page)
 
     async def search(self, words: str, statuses: Sequence[Status], category_id: str | None, page: PageRequest) -> Slice[ProductView]:

@@ -80,6 +80,10 @@ class ProductFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_from: datetime | None = None
     created_to: datetime | None = None
 
+    @property
+    def of_a_period(self) -> bool:
+        return self.created_from is not None or self.created_to is not None
+
 
 class OfferRow(msgspec.Struct, frozen=True, kw_only=True):
     """A variant with its price in one currency."""

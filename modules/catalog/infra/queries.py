@@ -1,7 +1,7 @@
 """Reads of the catalog, straight into the views."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -15,8 +15,9 @@ from shared.infra.db.database import Database
 from shared.infra.db.loader import Loader
 from shared.infra.db.statements import Row
 
-_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
-_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
+Bound = tuple[object, object]
+"""A sort value and an id; no id is as small as the empty one."""
+
 
 _words: Final = msgspec.json.Decoder(dict[str, str])
 _prices: Final = msgspec.json.Decoder(list[PriceTag])
@@ -39,16 +40,10 @@ class SqlCatalogQueries:
 
     async def products(self, wanted: ProductFilter, sort: Sort, page: PageRequest) -> Slice[ProductView]:
         by_time = sort.endswith("created_at")
-        between = wanted.created_from is not None or wanted.created_to is not None
-        arguments: list[object] = [list(wanted.statuses), page.limit + 1]
-        if wanted.category_id is not None:
-            arguments.append(wanted.category_id)
-        if between:
-            arguments += [wanted.created_from or _BEGINNING, wanted.created_to or _END]
-        if page.after is not None:
-            last, last_id = page.after
-            arguments += [datetime.fromisoformat(str(last)) if by_time else last, last_id]
-        shape = statements.Shape(wanted.category_id is not None, between, page.after is not None)
+        above, below = _bounds(wanted, sort, page)
+        shape = statements.Shape(wanted.category_id is not None, above is not None, below is not None)
+        category = () if wanted.category_id is None else (wanted.category_id,)
+        arguments = (list(wanted.statuses), page.limit + 1, *category, *(above or ()), *(below or ()))
         products = [_product(row) for row in await self._database.fetch(statements.PRODUCTS[sort, shape], *arguments)]
         return cut(products, page, lambda view: (view.created_at.isoformat() if by_time else view.title, view.id))
 
@@ -86,6 +81,17 @@ class SqlCatalogQueries:
             return {row[0]: _variant(row) for row in await self._database.fetch(statements.VARIANT, ids, drafts)}
 
         return read
+
+
+def _bounds(wanted: ProductFilter, sort: Sort, page: PageRequest) -> tuple[Bound | None, Bound | None]:
+    """What all products of the page are above, and below: the times that are asked for, and the last product of the page before."""
+    above: Bound | None = None if wanted.created_from is None else (wanted.created_from, "")
+    below: Bound | None = None if wanted.created_to is None else (wanted.created_to, "")
+    if page.after is not None:
+        value, last_id = page.after
+        last = (datetime.fromisoformat(str(value)) if sort.endswith("created_at") else value, last_id)
+        above, below = (above, last) if sort.startswith("-") else (last, below)
+    return above, below
 
 
 def _product(row: Row) -> ProductView:

@@ -65,8 +65,8 @@ class Shape(NamedTuple):
     """What a list of products is asked for; each combination has a statement of its own, so that it has a plan of its own."""
 
     category: bool
-    between: bool
-    after: bool
+    lower: bool
+    upper: bool
 
 
 SHAPES: Final = tuple(Shape(*flags) for flags in product((False, True), repeat=3))
@@ -75,22 +75,18 @@ SHAPES: Final = tuple(Shape(*flags) for flags in product((False, True), repeat=3
 def _products(sort: Sort, shape: Shape) -> str:
     """A merge of short index walks, one per status and category, each in the order of the list.
 
-    Parameters: statuses, limit, and where asked for the category, from and to, the last product's sort value and id.
+    Parameters: statuses, limit, and where asked for the category, and the sort value and id that all are above, and below.
     Without a category product_newest or product_by_title, else product_newest_of_category or product_by_title_of_category.
     The inner limit is a constant, so that the generic plan knows how little it will read.
     """
-    column, direction, beyond = sort.removeprefix("-"), *(("desc", "<") if sort.startswith("-") else ("asc", ">"))
-    between = 3 + shape.category
-    after = between + 2 * shape.between
+    column, direction = sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc"
+    order = ", ".join(f"{key} {direction}" for key in (*_walked(shape), f"p.{column}", "p.id"))
     return f"""
 with recursive {_BELOW.format(place=3) if shape.category else ""}
 page as (
     select one.* from unnest($1::text[]) as s (status) {"cross join below b" if shape.category else ""} cross join lateral (
-        select p.* from product p
-        where p.status = s.status {"and p.category_id = b.id" if shape.category else ""}
-        {f"and p.created_at >= ${between} and p.created_at < ${between + 1}" if shape.between else ""}
-        {f"and (p.{column}, p.id) {beyond} (${after}, ${after + 1})" if shape.after else ""}
-        order by p.{column} {direction}, p.id {direction} limit {MAX_LIMIT + 1}
+        select p.* from product p where {_within(column, shape)}
+        order by {order} limit {MAX_LIMIT + 1}
     ) one
     order by one.{column} {direction}, one.id {direction} limit $2
 )
@@ -98,11 +94,29 @@ select {_PRODUCT} from page p order by p.{column} {direction}, p.id {direction}
 """  # noqa: S608 - constants of ours
 
 
+def _walked(shape: Shape) -> tuple[str, ...]:
+    return ("p.category_id", "p.status") if shape.category else ("p.status",)
+
+
+def _within(column: str, shape: Shape) -> str:
+    """Exactly one range of the index, its keys compared as a whole: from each alone Postgres would guess how many rows it leaves,
+    and on a bad guess walk another index or sort everything."""
+    keys, values = ", ".join(_walked(shape)), "b.id, s.status" if shape.category else "s.status"
+    lowest, highest, place = f"({keys}) >= ({values})", f"({keys}) <= ({values})", 3 + shape.category
+    if shape.lower:
+        lowest = f"({keys}, p.{column}, p.id) > ({values}, ${place}, ${place + 1})"
+    if shape.upper:
+        place += 2 * shape.lower
+        highest = f"({keys}, p.{column}, p.id) < ({values}, ${place}, ${place + 1})"
+    return f"{lowest} and {highest}"
+
+
 PRODUCTS: Final[Mapping[tuple[Sort, Shape], str]] = {(sort, shape): _products(sort, shape) for sort in get_args(Sort) for shape in SHAPES}
 
 
 def _search(*, category: bool, after: bool) -> str:
-    """product_search; what it finds is ranked in memory, and there is a bound to how much that is.
+    """product_search, which finds what has all: the words, one of the statuses, one of the categories. What it finds is ranked in
+    memory, and there is a bound to how much that is.
 
     Parameters: words, statuses, limit, and where asked for the category, the last product's rank and id.
     The words come out of to_tsvector, so that they mean what they mean in the index; each may begin a longer one.
@@ -116,7 +130,8 @@ wanted (query) as (
 ),
 matches as (
     select p.id, p.search from product p
-    where p.search @@ (select query from wanted) and p.status = any($2) {"and p.category_id in (select id from below)" if category else ""}
+    where p.search @@ (select query from wanted) and array[p.status] && $2::text[]
+        {"and array[p.category_id] && array(select id from below)" if category else ""}
     limit {MOST_MATCHES}
 ),
 ranked as (
@@ -148,12 +163,12 @@ select id, version, name, slug, parent_id from line order by depth desc
 
 
 def _categories(*, root: bool, after: bool) -> str:
-    """category_children"""
+    """category_children, whose order begins with the parent: Postgres does not see that nulls are all the same."""
     parent = "is null" if root else "= $2"
     place = 2 if root else 3
     beyond = f"and (name, id) > (${place}, ${place + 1})" if after else ""
     return f"""
-select id, version, name, slug, parent_id from category where parent_id {parent} {beyond} order by name, id limit $1
+select id, version, name, slug, parent_id from category where parent_id {parent} {beyond} order by parent_id, name, id limit $1
 """  # noqa: S608 - constants of ours
 
 

@@ -36,14 +36,10 @@ _LEVELS: Final[Mapping[tuple[bool, bool, bool], str]] = {
 }
 """By whether a SKU is given, whether a location is, whether after some level."""
 
-# All: stock_movement_pkey; of a SKU: stock_movement_by_sku; both backwards.
-_MOVEMENTS: Final[Mapping[tuple[bool, bool], str]] = {
-    (False, False): f"{_MOVEMENT} order by id desc limit $1",
-    (False, True): f"{_MOVEMENT} where id < $2 order by id desc limit $1",
-    (True, False): f"{_MOVEMENT} where sku = $2 order by id desc limit $1",
-    (True, True): f"{_MOVEMENT} where sku = $2 and id < $3 order by id desc limit $1",
-}
-"""By whether a SKU is given, whether after some movement."""
+# stock_movement_pkey, stock_movement_by_sku, both backwards. Both keys are compared together, so that no guess at how often a SKU moves
+# leads to the index of the other.
+_MOVEMENTS: Final = f"{_MOVEMENT} where id < $2 order by id desc limit $1"
+_MOVEMENTS_OF: Final = f"{_MOVEMENT} where sku >= $3 and (sku, id) < ($3, $2) order by sku desc, id desc limit $1"
 
 # stock_location_pkey
 _LOCATIONS: Final = f"{_LOCATION} order by id limit $1"
@@ -78,9 +74,8 @@ class SqlInventoryQueries:
         return cut(rows, page, lambda view: (view.sku, view.location_id))
 
     async def movements(self, sku: str | None, page: PageRequest) -> Slice[MovementView]:
-        sql = _MOVEMENTS[sku is not None, page.after is not None]
-        given = [] if sku is None else [sku]
-        rows = await self._database.views(MovementView, sql, page.limit + 1, *given, *(page.after or ()))
+        sql, given = (_MOVEMENTS, ()) if sku is None else (_MOVEMENTS_OF, (sku,))
+        rows = await self._database.views(MovementView, sql, page.limit + 1, page.before, *given)
         return cut(rows, page, lambda view: (view.id,))
 
     async def reservation(self, reservation_id: str) -> ReservationView | None:

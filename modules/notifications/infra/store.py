@@ -23,9 +23,10 @@ _NOTE_FAILURE: Final = "update notification set last_error = $2 where id = $1 an
 _VIEW: Final = """
 select id, template, channel, status, recipient, about, locale, event_id, attempts, created_at, ended_at from notification
 """
-# notification_pk, notification_by_about, both backwards
+# notification_pk, notification_by_about, both backwards. Both keys are compared together, so that no guess at how many are about the
+# same leads to the index of the other.
 _ALL: Final = _VIEW + "where id < $2 order by id desc limit $1"
-_ABOUT: Final = _VIEW + "where about = $3 and id < $2 order by id desc limit $1"
+_ABOUT: Final = _VIEW + "where about >= $3 and (about, id) < ($3, $2) order by about desc, id desc limit $1"
 
 
 class SqlNotifications:

@@ -6,12 +6,13 @@ import msgspec
 from asyncpg import Record
 
 from modules.orders.domain.cart import Cart
+from modules.orders.domain.order import OrderStatus
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.views import OrderRow, OrderView, Timeline, TimelineEntry, order_view
 from modules.orders.infra import rows
 from modules.orders.public import OrderSummary, SummaryLine
 from shared.domain.money import Money
-from shared.domain.page import PageRequest, Slice, cut
+from shared.domain.page import MAX_LIMIT, PageRequest, Slice, cut
 from shared.infra.db.database import Database
 
 CART = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)"
@@ -19,15 +20,28 @@ CART = f"{rows.CART} where c.id = $1 and (c.user_id = $2 or c.token_hash = $3)"
 ORDER = f"{rows.ORDER} where o.id = $1 and o.status <> 'draft' and ($2 or o.user_id = $3 or o.token_hash = $4)"
 SUMMARIES = f"{rows.ORDER} where o.id = any($1) and o.status <> 'draft'"
 
+# A walk for each status, in the order of its index and within exactly one range of it: the keys are compared together, so that no
+# guess at how many orders are of a status or a user leads to walking everybody's orders and throwing most of them away.
 LIST = """
-    select o.id, o.number, o.status, o.payment_status, o.fulfilment_status, o.total, o.currency, o.placed_at
-    from customer_order o
-    where o.status <> 'draft' and ($1::text is null or o.status = $1) and o.id < coalesce($2::text, '~')
+    select one.* from unnest($1::text[]) as s (status) cross join lateral (
+        select o.id, o.number, o.status, o.payment_status, o.fulfilment_status, o.total, o.currency, o.placed_at
+        from customer_order o
+        where o.status <> 'draft' and {within}
+        order by {order} limit {most}
+    ) one
+    order by one.id desc limit $3
 """
-# served by customer_order_placed
-LIST_ALL = f"{LIST} order by o.id desc limit $3"
-# served by customer_order_by_user
-LIST_OWN = f"{LIST} and o.user_id = $4 order by o.id desc limit $3"
+# served by customer_order_by_status
+LIST_ALL = LIST.format(
+    within="o.status >= s.status and (o.status, o.id) < (s.status, $2)", order="o.status desc, o.id desc", most=MAX_LIMIT + 1
+)
+# served by customer_order_of_user_by_status
+LIST_OWN = LIST.format(
+    within="(o.user_id, o.status) >= ($4, s.status) and (o.user_id, o.status, o.id) < ($4, s.status, $2)",
+    order="o.user_id desc, o.status desc, o.id desc",
+    most=MAX_LIMIT + 1,
+)
+LISTED = [status.value for status in OrderStatus if status is not OrderStatus.DRAFT]
 
 # served by order_entry_by_order
 TIMELINE = """
@@ -51,11 +65,11 @@ class SqlOrderQueries:
         return None if row is None else order_view(rows.order(row))
 
     async def orders(self, owner: Owner | None, status: str | None, page: PageRequest) -> Slice[OrderRow]:
-        after = page.after[0] if page.after else None
+        statuses = LISTED if status is None else [status]
         if owner is None:
-            found = await self._database.fetch(LIST_ALL, status, after, page.limit + 1)
+            found = await self._database.fetch(LIST_ALL, statuses, page.before, page.limit + 1)
         else:
-            found = await self._database.fetch(LIST_OWN, status, after, page.limit + 1, owner.user_id)
+            found = await self._database.fetch(LIST_OWN, statuses, page.before, page.limit + 1, owner.user_id)
         return cut([_row(record) for record in found], page, lambda row: (row.id,))
 
     async def timeline(self, order_id: str, owner: Owner | None) -> Timeline | None:

@@ -22,9 +22,10 @@ from attempt where operation = 'refund'
 INTENT: Final = _INTENT + "where id = $1"
 REFUND: Final = _REFUND + "and id = $1"
 
-# payment_intent_pk, payment_intent_by_reference, both backwards
+# payment_intent_pk, payment_intent_by_reference, both backwards. Both keys are compared together, so that no guess at how many share
+# the first of them leads to the index of the second.
 INTENTS: Final = _INTENT + "where id < $2 order by id desc limit $1"
-INTENTS_OF: Final = _INTENT + "where reference = $3 and id < $2 order by id desc limit $1"
+INTENTS_OF: Final = _INTENT + "where reference >= $3 and (reference, id) < ($3, $2) order by reference desc, id desc limit $1"
 
 # attempt_refunds, attempt_by_intent, both backwards
 REFUNDS: Final = _REFUND + "and id < $2 order by id desc limit $1"
