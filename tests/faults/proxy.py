@@ -21,6 +21,7 @@ class Proxy:
         self._server = urlsplit(server_url)
         self._wires: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server
+        self._carrying: set[_Wire] = set()
         self.cut: Cut | None = None
         self.refuses = False
         self.refuses_after_cut = False
@@ -31,6 +32,14 @@ class Proxy:
         port = self._listener.sockets[0].getsockname()[1]
         user = self._server.netloc.rpartition("@")[0]
         return self._server._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+
+    def swallow(self) -> int:
+        """From now on the wires that there are carry nothing any more, and nobody is told: as when a machine behind them has lost its
+        power. Answers how many there are; new ones are as good as ever.
+        """
+        for wire in self._carrying:
+            wire.dead = True
+        return len(self._carrying)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Proxy"]:
@@ -53,7 +62,12 @@ class Proxy:
                     return
                 server, to_server = await asyncio.open_connection(self._server.hostname, self._server.port)
                 async with _closing(to_server):
-                    await _Wire(self, client, to_client, server, to_server).carry()
+                    carrying = _Wire(self, client, to_client, server, to_server)
+                    self._carrying.add(carrying)
+                    try:
+                        await carrying.carry()
+                    finally:
+                        self._carrying.discard(carrying)
         except asyncio.CancelledError:
             pass  # the streams' own callback would report it as a fault
         finally:
@@ -74,6 +88,7 @@ class _Wire:
         self._to_client = to_client
         self._server = server
         self._to_server = to_server
+        self.dead = False
         self._deaf = False
         self._answered = asyncio.Event()
 
@@ -95,6 +110,8 @@ class _Wire:
                 head = await self._client.readexactly(typed + 4)
                 body = await self._client.readexactly(int.from_bytes(head[typed:]) - 4)
                 typed = int(body != ASKS_FOR_TLS)
+                if self.dead:
+                    continue
                 if head[:1] == b"Q" and body.rstrip(b"\0") == b"COMMIT" and (cut := self._proxy.cut) is not None:
                     return await self._sever(cut, head + body)
                 self._to_server.write(head + body)
@@ -106,7 +123,7 @@ class _Wire:
             while data := await self._server.read(65_536):
                 if self._deaf:
                     self._answered.set()
-                else:
+                elif not self.dead:
                     self._to_client.write(data)
                     await self._to_client.drain()
 

@@ -146,7 +146,7 @@ async def is_refused(api: Api) -> bool:
 
 async def is_not_ready(api: Api) -> bool:
     answer = await asked(api, "/health/ready")
-    return (answer.status_code, answer.headers["connection"]) == (503, "close") and answer.json()["code"] == "not_ready"
+    return (answer.status_code, answer.headers.get("connection")) == (503, "close") and answer.json()["code"] == "not_ready"
 
 
 async def test_what_is_in_flight_is_answered_and_nobody_else_is_let_in(system: System, stays: Api, traces: Traces) -> None:

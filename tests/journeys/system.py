@@ -185,6 +185,11 @@ class System:
         finally:
             await session.close()
 
+    async def look_again(self) -> None:
+        """After a restart of the database."""
+        self.admin.terminate()
+        self.admin = await asyncpg.connect(self.settings.database_url)
+
     def last_words(self) -> Iterator[tuple[str, str]]:
         """Of every process: its name, and how its log ends."""
         for process in [*self._ended, *self.apis, *self.workers]:
@@ -225,4 +230,4 @@ async def nothing_running(settings: Settings, logs: Path) -> AsyncIterator[Syste
             yield system
         finally:
             await system.end(*system.apis, *system.workers)
-            await admin.close()
+            await system.admin.close()

@@ -44,7 +44,7 @@ async def resolve(connections: Connections, role: str, xid: str | None, lost: Ex
     while (left := ends - monotonic()) > 0:
         status = None
         with suppress(Exception):  # no connection yet, or a lost one again: ask until the time is up
-            async with asyncio.timeout(left), connections.use(role) as connection:
+            async with asyncio.timeout(left), connections.single(role) as connection:
                 status = await connection.fetchval("select pg_xact_status($1::text::xid8)", xid)
         if status == "committed":
             return

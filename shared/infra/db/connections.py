@@ -19,6 +19,10 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"  # generic in its stubs only
 Connect = Callable[[str], Awaitable[Connection]]
 
 CONNECT_TIMEOUT_S = 5.0
+ANSWER_S = 15.0
+"""How long an answer is waited for, also where nobody has a deadline: longer than the server's own limit for a statement, so that only a
+server that hangs, or a wire that leads nowhere, is ever given up."""
+
 STATEMENTS_KEPT = 256
 
 background: ContextVar[bool] = ContextVar("tenon_background", default=False)
@@ -34,6 +38,7 @@ def connector(database_url: str, password_of: Callable[[str], str]) -> Connect:
             user=role,
             password=password_of(role),
             timeout=CONNECT_TIMEOUT_S,
+            command_timeout=ANSWER_S,
             statement_cache_size=STATEMENTS_KEPT,
             server_settings={"application_name": "tenon"},
         )
@@ -44,14 +49,15 @@ def connector(database_url: str, password_of: Callable[[str], str]) -> Connect:
 class Lease:
     """One connection in use by one task, from entering to leaving."""
 
-    __slots__ = ("_connections", "_held", "_keep", "background", "connection", "role")
+    __slots__ = ("_connections", "_held", "_keep", "_single", "background", "connection", "role")
 
     connection: Connection
 
-    def __init__(self, connections: Connections, role: str, *, keep: bool) -> None:
+    def __init__(self, connections: Connections, role: str, *, keep: bool, single: bool = False) -> None:
         self._connections = connections
         self._held: guard.Held | None = None
         self._keep = keep
+        self._single = single
         self.role = role
         self.background = background.get()
 
@@ -66,6 +72,8 @@ class Lease:
         return self.connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._single and isinstance(error, asyncio.CancelledError | TimeoutError):
+            self._keep = False
         self.leave()
 
     def leave(self) -> None:
@@ -134,6 +142,10 @@ class Connections:
     def use(self, role: str) -> Lease:
         """A connection of `role` for the time of an `async with`; raises SecondConnection, Busy and what connecting raises."""
         return Lease(self, role, keep=True)
+
+    def single(self, role: str) -> Lease:
+        """The same for a single statement. When that is given up, the connection is closed: the next one would wait for its answer."""
+        return Lease(self, role, keep=True, single=True)
 
     def session(self, role: str) -> Lease:
         """The same with a connection that is closed afterwards: for what would leave traces on a shared one, such as LISTEN."""

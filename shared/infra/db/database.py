@@ -76,7 +76,7 @@ class Database(Reader):
         while True:
             sent = False
             try:
-                async with self.connections.use(self.role) as connection:
+                async with self.connections.single(self.role) as connection:
                     sent = True
                     return await statement(Statements(connection))
             except Exception as error:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from shared.domain.context import begin
-from shared.domain.errors import DomainError
+from shared.domain.errors import DomainError, Unavailable
 from shared.domain.events import Event
 from shared.domain.guard import outbound
 from shared.domain.saga import Asleep, Ended, Failure, Local, Remote, Saga, Underway, Waiting
@@ -141,6 +141,9 @@ class SagaEngine:
                 else:
                     halt = await self._release(instance)
         except LostClaim:
+            return Underway()
+        except Unavailable as error:
+            log.warning("saga_interrupted", saga_id=instance.id, saga=instance.saga.name, reason=str(error))
             return Underway()
         except Exception:
             log.exception("saga_interrupted", saga_id=instance.id, saga=instance.saga.name)
