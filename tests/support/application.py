@@ -13,7 +13,7 @@ from litestar import Litestar
 
 from entrypoints import schemas
 from entrypoints.container import Root, compose
-from entrypoints.http import create_app
+from entrypoints.http import create_app, operations
 from shared.api.middleware import EdgeOptions
 from shared.api.wiring import build_app
 from shared.container import SharedContainer
@@ -107,12 +107,12 @@ async def close(shared: Any) -> None:
 
 @asynccontextmanager
 async def client_of(container: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """The API with the routes of one module alone, whose container this is."""
-    shared = container.shared
+    """The API with the routes of one module alone, whose container this is, and those to follow its jobs and sagas."""
+    shared, module = container.shared, container.module()
     public_url = shared.settings().public_url
     app = build_app(
-        [container.module()], authenticator=shared.verifier(), limits=shared.limits(), signer=shared.signer(), public_url=public_url,
-        options=EdgeOptions(rate_scale=shared.settings().rate_scale),
+        [module, operations([module])], authenticator=shared.verifier(), limits=shared.limits(), signer=shared.signer(),
+        public_url=public_url, options=EdgeOptions(rate_scale=shared.settings().rate_scale),
     )  # fmt: skip
     async with speaking_to(app) as opened:
         yield opened

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.domain.events import Event
 from shared.domain.guard import hold, let_go
+from shared.domain.jobs import Job
 
 T = TypeVar("T")
 W = TypeVar("W", bound="Unit")
@@ -32,6 +33,9 @@ class Unit:
 
     def wake_saga(self, saga_id: str) -> None:
         raise AssertionError("no saga is expected")
+
+    async def begin_job(self, kind: str, payload: msgspec.Struct, *, unique: str | None = None) -> Job:
+        raise AssertionError("no job is expected")
 
 
 class Memory(Generic[W]):

@@ -52,6 +52,13 @@ class SaleInvalid(RuleViolated):
     title = "The sale is not valid"
 
 
+class PercentageOutOfRange(RuleViolated):
+    """Prices are lowered by 95 percent and raised by 900 percent at most in one go."""
+
+    code = "percentage_out_of_range"
+    title = "The percentage is out of range"
+
+
 class CategoryCycle(RuleViolated):
     """A category cannot be moved below itself or below one of its descendants."""
 

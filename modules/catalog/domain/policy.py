@@ -16,6 +16,7 @@ POLICY: Policy = {
     "createVariant": roles("manager", "admin"),
     "updateVariant": roles("manager", "admin"),
     "setPrice": roles("manager", "admin"),
+    "changePrices": roles("manager", "admin"),
     "listCategories": public(),
     "getCategory": public(),
     "createCategory": roles("manager", "admin"),

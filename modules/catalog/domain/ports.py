@@ -5,6 +5,7 @@ from typing import Protocol
 
 from modules.catalog.domain.category import Category
 from modules.catalog.domain.product import Product
+from shared.domain.jobs import JobStarter
 from shared.domain.work import Recorder
 
 
@@ -17,6 +18,14 @@ class Products(Protocol):
 
     async def of_variant(self, variant_id: str) -> Product:
         """The product that has this variant; raises NotFound."""
+        ...
+
+    async def number(self, category_id: str | None) -> int:
+        """How many there are that are not archived: of this category and all below it, or altogether."""
+        ...
+
+    async def next(self, after: str, category_id: str | None, limit: int) -> Sequence[Product]:
+        """The first of those with an id after this one, by id; nobody else changes them meanwhile."""
         ...
 
     async def add(self, product: Product) -> None: ...
@@ -48,7 +57,7 @@ class Categories(Protocol):
     async def save(self, category: Category) -> None: ...
 
 
-class Work(Recorder, Protocol):
+class Work(Recorder, JobStarter, Protocol):
     """One transaction of this module."""
 
     @property

@@ -1,6 +1,7 @@
 """Prices: a list price per currency, and a sale that may need a window of time and a minimum quantity."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
@@ -39,6 +40,13 @@ class PriceTag(msgspec.Struct, frozen=True, kw_only=True):
     def unit_price(self, quantity: int, now: datetime) -> Money:
         """What one piece costs who buys `quantity` at the time `now`."""
         return self.sale.price if self.sale is not None and self.sale.holds(quantity, now) else self.list_price
+
+    def times(self, factor: Decimal) -> "PriceTag":
+        """All prices multiplied, each rounded half-even; raises what `check` does."""
+        sale = None if self.sale is None else msgspec.structs.replace(self.sale, price=self.sale.price.share(factor))
+        tag = PriceTag(list_price=self.list_price.share(factor), sale=sale)
+        tag.check()
+        return tag
 
     def check(self) -> None:
         """Raises UnknownCurrency, CurrencyMismatch, AmountTooLarge, SaleInvalid."""

@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from modules.catalog.domain.errors import NothingToSell, ProductArchivedAlready, TooManyVariants
+from modules.catalog.domain.errors import NothingToSell, ProductArchivedAlready, SaleInvalid, TooManyVariants
 from modules.catalog.domain.price import PriceTag, Sale
 from modules.catalog.public import PriceChanged, ProductArchived, ProductCreated, ProductPublished, ProductUpdated, VariantCreated
 from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.events import Event
 from shared.domain.ids import new_id
-from shared.domain.money import Money
+from shared.domain.money import AmountTooLarge, Money
 
 Status = Literal["draft", "published", "archived"]
 
@@ -209,6 +210,24 @@ class Product:
         self._change(now)
         self.variant(variant_id).put_price(tag)
         return self._price_changed(variant_id, tag)
+
+    def reprice(self, currency: str, factor: Decimal, now: datetime) -> tuple[list[Event], int]:
+        """Multiply all prices in `currency`. Answers what there is to tell, and how many prices would have broken a rule and stay."""
+        tags: dict[str, PriceTag] = {}
+        left = 0
+        for variant in self.variants:
+            for present in (price.tag for price in variant.prices if price.currency == currency):
+                try:
+                    tag = present.times(factor)
+                except (SaleInvalid, AmountTooLarge):
+                    left += 1
+                else:
+                    tags |= {variant.id: tag} if tag != present else {}
+        if tags:
+            self._change(now)
+        for variant_id, tag in tags.items():
+            self.variant(variant_id).put_price(tag)
+        return [self._price_changed(variant_id, tag) for variant_id, tag in tags.items()], left
 
     def variant(self, variant_id: str) -> Variant:
         for variant in self.variants:

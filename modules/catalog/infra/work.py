@@ -35,6 +35,19 @@ select max(depth) from below
 """
 
 
+_BELOW: Final = """
+with recursive below (id) as (
+    select $1::text collate "C"
+    union all
+    select c.id from below b join category c on c.parent_id = b.id
+)
+"""
+_CHOSEN: Final = "p.status <> 'archived' and ($1 is null or p.category_id = any(array(select id from below)))"
+_NUMBER: Final = f"{_BELOW} select count(*) from product p where {_CHOSEN}"  # noqa: S608 - constants of ours, here and below
+# product_pkey
+_NEXT: Final = f"{_BELOW} select p.id from product p where p.id > $2 and {_CHOSEN} order by p.id limit $3 for update of p"  # noqa: S608 - as above
+
+
 class ProductRepository(SQLAlchemyAsyncRepository[Any]):
     """Of Any, because the library wants its own base class of entities, and ours are the domain's."""
 
@@ -59,6 +72,14 @@ class SqlProducts:
     async def of_variant(self, variant_id: str) -> Product:
         owner = PRODUCT.select().with_only_columns(VARIANT.c.product_id).where(VARIANT.c.id == variant_id).scalar_subquery()
         return await self._one(PRODUCT.c.id == owner)
+
+    async def number(self, category_id: str | None) -> int:
+        return int(await self._uow.fetchval(_NUMBER, category_id))
+
+    async def next(self, after: str, category_id: str | None, limit: int) -> Sequence[Product]:
+        ids = [row["id"] for row in await self._uow.fetch(_NEXT, category_id, after, limit)]
+        found: Sequence[Product] = await (await self._repository()).get_many(PRODUCT.c.id.in_(ids), order_by=("id", False)) if ids else ()
+        return found
 
     async def add(self, product: Product) -> None:
         with translated():
