@@ -12,7 +12,7 @@ SAME_WISH_S: Final = 0.5
 class Ending:
     """What was begun when it was `asked` for may go on for `drain_s` seconds; `cut` ends that early.
 
-    `status` is what the process ends with: 0, or after a cut what a shell says of one that a signal has ended.
+    `status` is what the process ends with: 0, after a cut what a shell says of one that a signal has ended, and 1 when it was `broken`.
     """
 
     def __init__(self, drain_s: float = 25.0) -> None:
@@ -34,6 +34,11 @@ class Ending:
         if not self.asked.is_set():
             self._since = monotonic()
             self.asked.set()
+
+    def broken(self) -> None:
+        """Something without which it is of no use has failed: whoever runs it will start it anew."""
+        self.status = 1
+        self.ask()
 
     @property
     def elapsed(self) -> float:

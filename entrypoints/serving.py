@@ -52,6 +52,7 @@ class Server(uvicorn.Server):
 
     New requests are still taken for `notice_s`. Then nobody is let in any more, streams are ended, and requests answered, until
     the time for that is over. What is cut then, or by a second signal, is told so, and the application stops what it started.
+    It ends, too, when what runs beside the requests has broken.
     """
 
     def __init__(
@@ -78,6 +79,9 @@ class Server(uvicorn.Server):
             self._serving()
 
     async def on_tick(self, counter: int) -> bool:
+        if self.lifespan.error_occurred and not self._ending.asked.is_set():
+            self._lifecycle.stopping()
+            self._ending.broken()
         if not self._ending.asked.is_set():
             return await super().on_tick(counter)
         if CLOSE not in self.config.encoded_headers:
@@ -128,7 +132,7 @@ def is_stream(connection: HttpToolsProtocol) -> bool:
 def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, serving: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM: what was begun may end, then the lifespan stops what it started.
 
-    `serving` is called as soon as requests are answered. Raises SystemExit when a second signal has cut it short.
+    `serving` is called as soon as requests are answered. Raises SystemExit when it did not end well.
     """
     configure_logging(settings.log_format, settings.log_level, disclosing=settings.environment == "development")
     lifecycle, ending = Lifecycle(), Ending(settings.drain_seconds)

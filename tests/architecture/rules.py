@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.architecture.begun import PLACES, begun
+
 FILE_LINES: Final = 400
 FUNCTION_LINES: Final = 50
 CONTAINER_LINES: Final = 80
 
 SQL_METHODS: Final = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "views", "text"}
 TRANSACTIONS: Final = re.compile(r"\s*(begin|commit|rollback|start\s+transaction|end)\b(?!\s+atomic)", re.IGNORECASE)
-UNKEPT_TASK: Final = re.compile(r"(?:^|asyncio\.|loop\.|loop\(\)\.)(?:create_task|ensure_future)$")
-"""A TaskGroup keeps its tasks: none outlives the block that began it."""
 DATABASE: Final = ("shared", "infra", "db")
 SESSION: Final = re.compile(r"(^|[._])session$")
 IDENTIFIERS: Final = "# identifiers only: "
@@ -71,11 +71,12 @@ def _exemptions(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _tasks(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    if path.parts[0] == "shared":
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and UNKEPT_TASK.search(ast.unparse(node.func)):
-            yield node.lineno, "work beside a request is supervised by shared: see shared/infra/supervisor.py"
+    for line, place in begun(tree):
+        if f"{path}::{place}" not in PLACES:
+            yield (
+                line,
+                "work that nobody waits for is supervised: make it a Loop, or say in tests/architecture/begun.py who sees its end",
+            )
 
 
 def _transactions(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:

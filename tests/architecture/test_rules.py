@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from tests.architecture import rules
-from tests.architecture.tree import ROOT, python_files
+from tests.architecture.begun import PLACES, begun
+from tests.architecture.tree import ROOT, parse, python_files
 
 SAID: Final = '"""What it is for."""\n\n'
 
@@ -22,6 +23,14 @@ PLANTS: Final = {
     "a task of a module": ("modules/elm/infra/a.py", "import asyncio\nasyncio.create_task(work())", "supervised"),
     "a task of a loop": ("entrypoints/a.py", "asyncio.get_running_loop().create_task(work())", "supervised"),
     "a task by its bare name": ("modules/elm/infra/a.py", "create_task(work())", "supervised"),
+    "a task of the chassis": ("shared/infra/a.py", "asyncio.ensure_future(work())", "supervised"),
+    "a task by another name": ("shared/infra/a.py", "from asyncio import create_task as begin", "supervised"),
+    "a task by hand": ("shared/infra/a.py", "asyncio.Task(work())", "supervised"),
+    "a task of another thread": ("shared/infra/a.py", "asyncio.run_coroutine_threadsafe(work(), loop)", "supervised"),
+    "a function that begins tasks, handed on": ("shared/infra/a.py", "begin = loop.create_task", "supervised"),
+    "a group of tasks": ("modules/elm/infra/a.py", "asyncio.TaskGroup()", "supervised"),
+    "works that are left alone when one fails": ("modules/elm/infra/a.py", "asyncio.gather(*works)", "supervised"),
+    "a task in another function of a listed file": ("shared/infra/db/loader.py", "create_task(work())", "supervised"),
     "a transaction object": ("modules/elm/infra/a.py", "connection.transaction()", "belong to transact"),
     "a session's transaction": ("shared/infra/a.py", "self.session.begin()", "belong to transact"),
     "a commit by hand": ("shared/infra/a.py", "await connection.execute('COMMIT')", "belong to transact"),
@@ -51,8 +60,19 @@ def test_a_reasoned_exemption_is_accepted():
     assert rules.broken(Path("shared/infra/a.py"), source) == []
 
 
-def test_a_task_of_a_group_is_accepted():
-    assert rules.broken(Path("entrypoints/a.py"), SAID + "group.create_task(work())") == []
+def test_a_task_is_accepted_where_it_is_said_who_sees_its_errors():
+    listed = "class Loader:\n    def _send(self):\n        create_task(work())"
+    assert rules.broken(Path("shared/infra/db/loader.py"), SAID + listed) == []
+
+
+def test_works_that_answer_with_their_errors_are_accepted():
+    assert rules.broken(Path("shared/infra/a.py"), SAID + "asyncio.gather(*works, return_exceptions=True)") == []
+
+
+def test_every_place_that_is_said_to_begin_tasks_does():
+    files = [path for path in python_files() if path.parts[0] != "tests"]
+    found = {f"{path}::{place}" for path in files for _, place in begun(parse(path))}
+    assert sorted(PLACES.keys() - found) == []
 
 
 def test_a_pause_that_is_explained_is_accepted():
