@@ -10,7 +10,7 @@ from benchmarks.stage import Bare
 from modules.catalog.domain.views import ProductView, VariantView
 from modules.catalog.infra.statements import PRODUCT, PRODUCTS, Shape
 
-PLAIN = Shape(category=False, between=False, after=False)
+PLAIN = Shape(category=False, lower=False, upper=False)
 
 _encode = msgspec.json.Encoder().encode
 _words = msgspec.json.Decoder(dict[str, str]).decode

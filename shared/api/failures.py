@@ -7,8 +7,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from shared.api.options import OPT_DOCUMENTED, OPT_OPERATION
-from shared.api.problems import MEDIA_TYPE, ProblemWriter, from_framework
+from shared.api.problems import MEDIA_TYPE, ProblemWriter, Rendered, from_framework
 from shared.api.refusals import InternalError, Refusal
+from shared.api.wire import Outgoing
 from shared.domain.context import current
 from shared.domain.errors import DomainError, Unavailable
 
@@ -16,17 +17,24 @@ _log = structlog.get_logger("tenon.api")
 
 
 class FailureHandler:
-    """Litestar's exception handler for every kind of exception."""
+    """For every kind of exception; Litestar calls it where Litestar handles the request."""
 
     def __init__(self, problems: ProblemWriter) -> None:
         self._problems = problems
 
     def __call__(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        refusal = refusal_of(error)
-        _note_undocumented(request, refusal)
-        problem = self._problems.write(refusal, instance=request.scope["path"], trace_id=current().trace_id)
+        problem = self._problem(request, error)
         headers = {name.decode(): value.decode() for name, value in problem.headers if name != b"content-type"}
         return Response(problem.body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+    def outgoing(self, request: Request[Any, Any, Any], error: Exception) -> Outgoing:
+        problem = self._problem(request, error)
+        return Outgoing(problem.status, list(problem.headers), problem.body)
+
+    def _problem(self, request: Request[Any, Any, Any], error: Exception) -> Rendered:
+        refusal = refusal_of(error)
+        _note_undocumented(request, refusal)
+        return self._problems.write(refusal, instance=request.scope["path"], trace_id=current().trace_id)
 
 
 def refusal_of(error: Exception) -> DomainError:

@@ -11,6 +11,7 @@ from litestar.events import BaseEventEmitterBackend
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.routes import HTTPRoute
 
+from shared.api.dispatch import Dispatch
 from shared.api.docs import documentation_routes
 from shared.api.failures import FailureHandler
 from shared.api.health import POLICY, Check, HealthRoutes, HealthService, Lifecycle
@@ -89,9 +90,10 @@ def build_app(
     health = HealthService(lifecycle, checks)
     parts = [*modules, Part(name="operations", controllers=[HealthRoutes], use_cases={"health": health}, policy=POLICY)]
     problems = ProblemWriter(public_url)
+    failures = FailureHandler(problems)
     app = Litestar(
         route_handlers=[Router(path="/", route_handlers=list(part.controllers), opt={OPT_MODULE: part.name}) for part in parts],
-        exception_handlers={Exception: FailureHandler(problems)},
+        exception_handlers={Exception: failures},
         lifespan=[_lifespan(lifespan, lifecycle)],
         event_emitter_backend=NoEvents,
         request_max_body_size=MAX_BODY_BYTES,
@@ -106,7 +108,7 @@ def build_app(
     kinds = catalogue(kind for each in mounted for kind in each.operation.errors)
     for handler in (*documentation_routes(describe(mounted, public_url, contact)), *problem_routes(kinds)):
         app.register(handler)
-    app.asgi_handler = Edge(app.asgi_handler, authenticator, problems, options, _methods(app))
+    app.asgi_handler = Edge(Dispatch(app, failures), authenticator, problems, options, _methods(app))
     return app
 
 
