@@ -26,13 +26,16 @@ order by id desc limit $6
 _SHOW: Final = f"select {_COLUMNS} from task where {_ASKED} and id = $2"  # noqa: S608 - constants of ours
 _DETAILS: Final = "select payload, headers, progress, result, reason, ended_by from task where id = $1"
 
+# Of several with one unique value only one may be alive: another one, and the oldest of the dead, go first.
+_ALONE: Final = """not exists (select from task other where other.kind = task.kind and other.unique_key = task.unique_key
+    and (other.state in ('ready', 'claimed', 'blocked') or (other.state = 'dead' and other.seq < task.seq)))"""
 _RETRY: Final = f"""
 update task set state = 'ready', due_at = clock_timestamp(), attempts = 0, lost = 0, ended_at = null
-where {_ASKED} and id = $2 and state in ('ready', 'dead') returning id
+where {_ASKED} and id = $2 and (state = 'ready' or state = 'dead' and {_ALONE}) returning id
 """  # noqa: S608 - constants of ours
 _RETRY_DEAD: Final = f"""
 update task set state = 'ready', due_at = clock_timestamp(), attempts = 0, lost = 0, ended_at = null
-where id = any(array(select id from task where {_ASKED} and kind = $2 and state = 'dead' order by seq limit $3)) returning id
+where id = any(array(select id from task where {_ASKED} and kind = $2 and state = 'dead' and {_ALONE} order by seq limit $3)) returning id
 """  # noqa: S608 - constants of ours
 _CANCEL: Final = f"{CANCEL.format(by='$3')} where {_ASKED} and id = $2 and state in ('ready', 'blocked', 'claimed') returning state"
 _DISCARD: Final = f"""
@@ -42,7 +45,8 @@ where {_ASKED} and id = $2 and state in ('ready', 'blocked', 'dead') returning i
 
 
 class NotNow(Conflict):
-    """The task is in a state that does not allow this: it runs at the moment, waits behind another, or has ended."""
+    """The task is in a state that does not allow this: it runs, waits behind another, has ended, or another with its unique value
+    comes first."""
 
     code = "task_not_now"
     title = "Not possible in the task's present state"

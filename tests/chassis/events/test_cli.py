@@ -105,6 +105,34 @@ async def test_a_paused_subscription_is_shown_with_what_it_has_not_read_and_read
     assert (await typed(two, events, "pause", "no.such", "--by", "ada")).exit_code == 1
 
 
+async def test_a_task_is_cancelled_at_once_while_it_waits_and_told_while_it_runs(two: Two):
+    await two.admin.execute("""
+        insert into keeper.task (id, kind, payload, headers, state, claim, claimed_until) values
+        ('waits', 'chore', '{}', '{}', 'ready', null, null), ('runs', 'chore', '{}', '{}', 'claimed', 'c', now() + interval '1 hour')
+    """)
+    assert (await typed(two, tasks, "cancel", "waits", "--by", "ada")).stdout.endswith("waits is cancelled.\n")
+    assert (await typed(two, tasks, "cancel", "waits", "--by", "eve")).stdout.endswith("waits is cancelled.\n")
+    assert (await typed(two, tasks, "cancel", "runs", "--by", "ada")).stdout.endswith("runs runs, and was told to end.\n")
+    rows = await two.admin.fetch("select id, state, cancelled_by, ended_by from keeper.task order by id")
+    assert [tuple(row) for row in rows] == [("runs", "claimed", "ada", None), ("waits", "discarded", "ada", "ada")]
+    assert json.loads((await typed(two, tasks, "show", "runs")).stdout)["task"]["cancelled_by"] == "ada"
+    assert (await typed(two, tasks, "cancel", "nothing", "--by", "ada")).exit_code == 1
+
+
+async def test_of_dead_tasks_with_one_unique_value_one_is_tried_again_at_a_time(two: Two):
+    await two.admin.execute("""
+        insert into keeper.task (id, kind, payload, headers, state, unique_key, ended_at)
+        select 'tsk_' || n, 'chore', '{}', '{}', 'dead', case n when 4 then null else 'u' end, now() from generate_series(1, 4) n
+    """)
+    assert (await typed(two, tasks, "retry", "tsk_2")).exit_code == 1, "an older one comes first"
+    assert "2 will" in (await typed(two, tasks, "retry", "--dead", "chore")).stdout
+    ready = await two.admin.fetch("select id from keeper.task where state = 'ready' order by id")
+    assert [row["id"] for row in ready] == ["tsk_1", "tsk_4"]
+    assert (await typed(two, tasks, "retry", "tsk_2")).exit_code == 1, "another one is alive"
+    await two.admin.execute("update keeper.task set state = 'done' where id = 'tsk_1'")
+    assert (await typed(two, tasks, "retry", "tsk_2")).exit_code == 0
+
+
 async def test_lists_are_paged_and_tasks_and_events_are_told_apart(two: Two, dead: str):
     async def run(chore: Delivery[Seen], key: str) -> None: ...
 
