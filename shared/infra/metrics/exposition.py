@@ -14,8 +14,12 @@ from shared.infra.metrics.instruments import Family
 
 log = structlog.get_logger(__name__)
 
-ANSWER_S: Final = 10.0
+ANSWER_S: Final = 5.0
 MAX_HEAD_BYTES: Final = 16 * 1024
+
+class NoPort(Exception):
+    """The port is taken, or not to be had. (An OSError would be taken for a database that cannot be reached.)"""
+
 
 Read = Callable[[], Awaitable[Iterable[Family]]]
 
@@ -34,19 +38,23 @@ class Exposition:
         self._process: tuple[Collector, ...] = ProcessCollector(registry=unregistered), GCCollector(unregistered)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set and what was asked before is answered; raises OSError where the port is taken."""
-        async with asyncio.TaskGroup() as group:
-
-            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                group.create_task(self._serve(reader, writer))
-
-            async with await asyncio.start_server(connected, self._host, self._port, limit=MAX_HEAD_BYTES):
-                await stop.wait()
+        """Until `stop` is set and what was asked before is answered; raises NoPort."""
+        async with asyncio.TaskGroup() as group, await self._listen(group):
+            await stop.wait()
 
     async def text(self) -> bytes:
         """The exposition as of now. Copying is for the loop; writing it out, which takes some milliseconds, for a thread."""
         families = [_converted(family) for family in await self._read()]
         return await asyncio.to_thread(generate_latest, _Collected([*families, *self._collect_process()]))
+
+    async def _listen(self, group: asyncio.TaskGroup) -> asyncio.Server:
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            group.create_task(self._serve(reader, writer))
+
+        try:
+            return await asyncio.start_server(connected, self._host, self._port, limit=MAX_HEAD_BYTES)
+        except OSError as error:
+            raise NoPort(f"{self._host} port {self._port}: {error.strerror}") from None
 
     def _collect_process(self) -> Iterator[Metric]:
         for collector in self._process:
