@@ -39,18 +39,20 @@ class Exposition:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set and what was asked before is answered; raises NoPort."""
-        async with asyncio.TaskGroup() as group, await self._listen(group):
-            await stop.wait()
+        async with asyncio.TaskGroup() as group:
+
+            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                group.create_task(self._serve(reader, writer))
+
+            async with await self._listen(connected):
+                await stop.wait()
 
     async def text(self) -> bytes:
         """The exposition as of now. Copying is for the loop; writing it out, which takes some milliseconds, for a thread."""
         families = [_converted(family) for family in await self._read()]
         return await asyncio.to_thread(generate_latest, _Collected([*families, *self._collect_process()]))
 
-    async def _listen(self, group: asyncio.TaskGroup) -> asyncio.Server:
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            group.create_task(self._serve(reader, writer))
-
+    async def _listen(self, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]) -> asyncio.Server:
         try:
             return await asyncio.start_server(connected, self._host, self._port, limit=MAX_HEAD_BYTES)
         except OSError as error:
