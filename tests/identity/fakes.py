@@ -72,8 +72,8 @@ class FakeUsers:
         if user is None:
             user = self._users[candidate.id] = made(candidate, {Role.CUSTOMER}, verified=False)
             return Registration(user_id=user.id, version=1, fresh=True, verified=False)
-        user.version += 1
         if not user.verified:
+            user.version += 1
             user.password_hash, user.name, user.locale = candidate.password_hash, candidate.name, candidate.locale
         return Registration(user_id=user.id, version=user.version, fresh=False, verified=user.verified)
 

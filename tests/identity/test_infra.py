@@ -72,6 +72,15 @@ async def test_fifty_registrations_of_one_address_make_one_user(identity: Identi
     assert [version for _, version in told] == list(range(1, CROWD + 1)), "every change is told, in order"
 
 
+async def test_registering_a_verified_address_changes_nothing(identity: IdentityContainer, admin: Connection) -> None:
+    await logged_in(identity)
+    before = await admin.fetchrow("select * from account")
+    assert before is not None
+    await register(identity)
+    assert await admin.fetchrow("select * from account") == before
+    assert (await events(admin))[-1] == ("identity.registration_repeated", before["version"])
+
+
 async def test_fifty_uses_of_one_link_verify_once(identity: IdentityContainer, admin: Connection) -> None:
     await register(identity)
     token = await link_token(identity)

@@ -148,10 +148,12 @@ async def test_the_link_decides_whose_registration_holds(identity: Identity) -> 
 
 async def test_registering_a_verified_address_changes_nothing_but_is_told_to_its_owner(identity: Identity) -> None:
     await identity.logged_in()
+    (user,) = identity.store.rows.users.values()
+    user_id, version = user.id, user.version
     await identity.register(password=OTHER)
     with pytest.raises(BadCredentials):
         await identity.sign_in.log_in(email=EMAIL, password=OTHER)
-    (user_id,) = identity.store.rows.users
+    assert identity.store.rows.users[user_id].version == version, "so that nobody else's change of it is refused"
     assert identity.events()[-1] == RegistrationRepeated(user_id=user_id, verified=True)
     with pytest.raises(AlreadyVerified):
         await identity.accounts.verification_link(user_id, "task-2")

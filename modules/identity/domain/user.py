@@ -28,7 +28,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """How a registration ended: `fresh` made a new account, else the address had one."""
+    """How a registration ended: `fresh` made a new account, else the address had one, which changed unless it was verified."""
 
     user_id: str
     version: int

@@ -11,7 +11,7 @@ from shared.infra.db.unit_of_work import UnitOfWork
 _REGISTER = """
 insert into account as a (id, email, name, locale, password_hash, roles) values ($1, $2, $3, $4, $5, '{customer}')
 on conflict (lower(email)) do update set
-    version = a.version + 1,
+    version = a.version + (a.verified_at is null)::integer,
     name = case when a.verified_at is null then excluded.name else a.name end,
     locale = case when a.verified_at is null then excluded.locale else a.locale end,
     password_hash = case when a.verified_at is null then excluded.password_hash else a.password_hash end
