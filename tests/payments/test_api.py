@@ -163,7 +163,7 @@ async def test_an_illegal_step_is_409_and_changes_nothing(manager: Staff, admin:
         ),
     }
     refused = await requests[action]()
-    assert (refused.status_code, refused.json()["code"]) == (409, "illegal_payment_transition")
+    assert (refused.status_code, refused.json()["code"]) == (409, "illegal_transition")
     assert (await manager.get(location)).content == before.content
     assert await admin.fetchval("select count(*) from event") == events
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from modules.payments.domain import ledger, settlement
 from modules.payments.domain.attempt import OPEN, PROGRESS, Attempt, AttemptStatus, News, Operation, Outcome
-from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, IllegalPaymentTransition, RefundTooLarge
+from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, RefundTooLarge
 from modules.payments.domain.intent import MOVES, Intent, IntentStatus, Step
 from modules.payments.public import PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentFailed, RefundFailed, RefundSucceeded
+from shared.domain.errors import IllegalTransition
 from shared.domain.money import CurrencyMismatch, Money
 
 AMOUNT = Money(1000, "USD")
@@ -74,7 +75,7 @@ def test_every_legal_step_leads_where_the_table_says(status: IntentStatus, step:
 @pytest.mark.parametrize(("status", "step"), [pair for pair in product(IntentStatus, Step) if pair not in MOVES])
 def test_every_illegal_step_is_refused_and_changes_nothing(status: IntentStatus, step: Step):
     payment, untouched = fitting(status), fitting(status)
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         take(payment, step)
     assert payment == untouched
 
@@ -98,7 +99,7 @@ def test_a_refused_capture_gives_its_part_back():
 def test_a_payment_with_a_capture_under_way_is_not_cancelled():
     payment = intent()
     payment.begin_capture(Money(1, "USD"))
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         payment.cancel()
 
 

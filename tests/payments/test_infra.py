@@ -7,12 +7,13 @@ import pytest
 
 from modules.payments.domain.attempt import Attempt, News, Operation, Outcome
 from modules.payments.domain.clearing import Clearing
-from modules.payments.domain.errors import CaptureTooLarge, IllegalPaymentTransition, RefundTooLarge, SignatureInvalid
+from modules.payments.domain.errors import CaptureTooLarge, RefundTooLarge, SignatureInvalid
 from modules.payments.domain.ports import Notice, Work
 from modules.payments.infra.test_webhooks import SignedNotices
 from modules.payments.public import CaptureRefused, PaymentPending, PaymentVoided
 from shared.domain.clock import SystemClock
 from shared.domain.context import current
+from shared.domain.errors import IllegalTransition
 from shared.domain.guard import OutboundInTransaction
 from shared.domain.ids import new_id
 from shared.domain.money import Money
@@ -312,8 +313,8 @@ async def test_the_facade_is_not_called_inside_a_transaction(till: Till):
 async def test_an_illegal_step_leaves_no_event(till: Till):
     intent_id = await till.captured()
     before = await till.events()
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         await till.container.desk().cancel(intent_id, None)
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         await till.facade.capture("c2", intent_id, AMOUNT)
     assert await till.events() == before

@@ -8,13 +8,14 @@ import pytest
 
 from modules.payments.domain.attempt import Attempt, AttemptStatus, News, Operation, Outcome
 from modules.payments.domain.clearing import SLACK_S, Clearing, Errand
-from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, IllegalPaymentTransition, SignatureInvalid
+from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, SignatureInvalid
 from modules.payments.domain.intent import Intent, IntentStatus
 from modules.payments.domain.ports import Notice
 from modules.payments.domain.service import PaymentsService
 from modules.payments.public import Authorization, CaptureRefused, PaymentPending, PaymentVoided
 from shared.domain.clock import SystemClock
 from shared.domain.context import Context, begin
+from shared.domain.errors import IllegalTransition
 from shared.domain.guard import OutboundInTransaction, hold, let_go
 from shared.domain.money import Money, UnknownCurrency
 from shared.domain.once import KeyReused
@@ -298,7 +299,7 @@ async def test_a_capture_without_an_answer_is_pending_and_taken_once(shop: Shop)
     shop.provider.lose_answers = True
     with pytest.raises(PaymentPending):
         await shop.payments.capture("c", answer.intent_id, AMOUNT)
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         await shop.payments.cancel("k", "ord_1", "cancelled")
     await shop.payments.capture("c", answer.intent_id, AMOUNT)
     assert shop.provider.calls == ["authorize", "capture", "find"]
@@ -319,7 +320,7 @@ async def test_a_capture_refused_for_good_says_so_every_time(shop: Shop):
 async def test_what_is_not_authorised_is_not_captured(shop: Shop):
     shop.provider.answer = REFUSED
     answer = await shop.authorize()
-    with pytest.raises(IllegalPaymentTransition):
+    with pytest.raises(IllegalTransition):
         await shop.payments.capture("c", answer.intent_id, AMOUNT)
     assert shop.events() == ["payment_failed"]
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from modules.payments.api.schemas import CaptureIntent, ConfirmIntent, CreateIntent, CreateRefund, Reference
 from modules.payments.domain.desk import PaymentDesk
-from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, IllegalPaymentTransition, RefundTooLarge
+from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, RefundTooLarge
 from modules.payments.domain.views import IntentView, RefundView
 from modules.payments.public import CaptureRefused, PaymentPending
 from shared.api.answers import Reply, created, ok
@@ -18,7 +18,7 @@ from shared.api.paging import Page, Paging
 from shared.api.routes import get, post
 from shared.api.types import Id
 from shared.domain.context import current
-from shared.domain.errors import NotFound
+from shared.domain.errors import IllegalTransition, NotFound
 from shared.domain.ids import new_id
 from shared.domain.money import CurrencyMismatch, UnknownCurrency
 
@@ -49,7 +49,7 @@ class PaymentIntents(Controller):
     @post(
         "/{intent_id:str}/confirm",
         operation="confirmPaymentIntent",
-        errors=[NotFound, IllegalPaymentTransition, PaymentPending],
+        errors=[NotFound, IllegalTransition, PaymentPending],
         status=200,
         if_match="optional",
         money=True,
@@ -66,7 +66,7 @@ class PaymentIntents(Controller):
     @post(
         "/{intent_id:str}/capture",
         operation="capturePaymentIntent",
-        errors=[NotFound, IllegalPaymentTransition, CaptureTooLarge, AmountNotPositive, CurrencyMismatch, CaptureRefused, PaymentPending],
+        errors=[NotFound, IllegalTransition, CaptureTooLarge, AmountNotPositive, CurrencyMismatch, CaptureRefused, PaymentPending],
         status=200,
         idempotent="required",
         if_match="optional",
@@ -83,7 +83,7 @@ class PaymentIntents(Controller):
     @post(
         "/{intent_id:str}/cancel",
         operation="cancelPaymentIntent",
-        errors=[NotFound, IllegalPaymentTransition, PaymentPending],
+        errors=[NotFound, IllegalTransition, PaymentPending],
         status=200,
         if_match="optional",
         money=True,
@@ -104,7 +104,7 @@ class Refunds(Controller):
 
     @post(
         operation="createRefund",
-        errors=[NotFound, IllegalPaymentTransition, RefundTooLarge, AmountNotPositive, CurrencyMismatch],
+        errors=[NotFound, IllegalTransition, RefundTooLarge, AmountNotPositive, CurrencyMismatch],
         idempotent="required",
     )
     async def create(

@@ -1,13 +1,6 @@
 """Refusals of payments that only its own API shows."""
 
-from shared.domain.errors import Conflict, RuleViolated, Unauthenticated
-
-
-class IllegalPaymentTransition(Conflict):
-    """The payment's or refund's state does not allow this step."""
-
-    code = "illegal_payment_transition"
-    title = "The payment does not allow this now"
+from shared.domain.errors import RuleViolated, Unauthenticated
 
 
 class CaptureTooLarge(RuleViolated):

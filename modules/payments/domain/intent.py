@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, IllegalPaymentTransition, RefundTooLarge
-from shared.domain.errors import StaleVersion
+from modules.payments.domain.errors import AmountNotPositive, CaptureTooLarge, RefundTooLarge
+from shared.domain.errors import IllegalTransition, StaleVersion
 from shared.domain.money import CurrencyMismatch, Money
 
 
@@ -141,7 +141,7 @@ class Intent:
     def cancel(self) -> Money:
         """Give up what is not captured; answers how much of it was authorised."""
         if self.capturing:
-            raise IllegalPaymentTransition("a capture is under way; cancel when it has ended")
+            raise IllegalTransition("a capture is under way; cancel when it has ended")
         released = self._money(self.authorized - self.captured)
         self._move(Step.CANCEL)
         self.authorized, self.action_url = self.captured, None
@@ -162,8 +162,8 @@ class Intent:
             raise self._refusal(step) from None
         self.version += 1
 
-    def _refusal(self, step: Step) -> IllegalPaymentTransition:
-        return IllegalPaymentTransition(f"cannot {step} a payment that is {self.status}")
+    def _refusal(self, step: Step) -> IllegalTransition:
+        return IllegalTransition(f"cannot {step} a payment that is {self.status}")
 
     def _money(self, amount: int) -> Money:
         return Money(amount, self.amount.currency)
