@@ -124,7 +124,7 @@ async def buy(say: Console, customer: Shopper, here: Stage) -> dict[str, Any]:
         await asyncio.sleep(POLL_S)
         order = await customer.read("follows the order", f"/v1/orders/{order['id']}")
     timeline = await customer.read("reads its timeline", f"/v1/orders/{order['id']}/timeline")
-    say.print(f"       order {order['number']}: {', '.join(entry['kind'] for entry in timeline['entries'])}")
+    say.print(f"       order {order['number']}: {', '.join(entry['kind'] for entry in timeline['data'])}")
     await mail_to(here, order["number"], "confirmation")
     say.print(f"       the confirmation lies in {here.outbox}")
     return {"order": order, "cart": cart}

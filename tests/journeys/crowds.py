@@ -74,7 +74,9 @@ insert into customer_order (id, number, cart_id, user_id, shipping_address, curr
 select at('ord', n), n, at('crt', n), at('usr', case when n <= rare * 2 then 1 when n % 2 = 0 then 2 else n end), '{}', 'USD', '', 9,
     case when n > rare * 2 then 'placed' when n % 5 = 0 then 'draft' when n % 2 = 0 then 'completed' else 'cancelled' end,
     'paid', 'unfulfilled', at('pay', n), 1, 1, now()
-from rows
+from rows;
+insert into order_entry (id, order_id, kind, facts) overriding system value
+select n, at('ord', case when n % 2 = 0 then 1000 else n end), 'captured', '{}' from rows
 """
 NOTIFICATIONS: Final = """
 insert into notification (id, event_id, template, recipient, about, locale, status, ended_at)

@@ -59,7 +59,7 @@ async def test_a_stranger_registers_and_buys_and_is_told_so(
     seen = await call("GET", f"/v1/orders/{order['id']}", **ada)
     assert (seen["status"], seen["payment_status"], seen["total"]["amount"]) == ("placed", "paid", 4998)
     timeline = await call("GET", f"/v1/orders/{order['id']}/timeline", **ada)
-    assert [entry["kind"] for entry in timeline["entries"]] == ["completion_started", "placed", "captured"]
+    assert [entry["kind"] for entry in timeline["data"]] == ["completion_started", "placed", "captured"]
     [_, (subject, confirmation)] = mails(settings)
     assert order["number"] in subject
     assert goods.sku in confirmation

@@ -13,7 +13,7 @@ from modules.orders.domain.order import Order, OrderStatus
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.ports import Authorization, CaptureRefused, HeldLine
 from modules.orders.domain.totals import Offer
-from modules.orders.domain.views import OrderRow, OrderView, Timeline, TimelineEntry, order_view
+from modules.orders.domain.views import OrderRow, OrderView, TimelineEntry, order_view
 from modules.orders.public import OrderSummary
 from shared.domain.errors import Conflict, DomainError, NotFound
 from shared.domain.events import Event
@@ -146,9 +146,8 @@ class Queries:
     async def orders(self, owner: Owner | None, status: str | None, page: PageRequest) -> Slice[OrderRow]:
         raise AssertionError("lists are tested on Postgres")
 
-    async def timeline(self, order_id: str, owner: Owner | None) -> Timeline | None:
-        kinds = self._database.store.timeline[order_id]
-        return Timeline(order_id=order_id, entries=[TimelineEntry(at=NOW, kind=kind, facts={}) for kind in kinds])
+    async def timeline(self, order_id: str, owner: Owner | None, page: PageRequest) -> Slice[TimelineEntry]:
+        return Slice([TimelineEntry(at=NOW, kind=kind, facts={}) for kind in self._database.store.timeline[order_id]])
 
     async def summaries(self, order_ids: Sequence[str]) -> list[OrderSummary]:
         raise AssertionError("summaries are tested on Postgres")

@@ -39,9 +39,43 @@ async def test_a_purchase_ends_paid_with_stock_allocated_and_the_books_balanced(
     level = await shop.level(goods.sku)
     assert (level["on_hand"], level["allocated"], level["reserved"]) == (5, 2, 0)
     timeline = (await shop.client.get(f"/v1/orders/{order['id']}/timeline", headers=ada)).json()
-    assert [entry["kind"] for entry in timeline["entries"]] == ["completion_started", "placed", "captured"]
+    assert [entry["kind"] for entry in timeline["data"]] == ["completion_started", "placed", "captured"]
     balance = (await shop.client.get("/v1/ledger/trial_balance", headers=shop.admin)).json()
     assert balance["balanced"]
+
+
+async def test_what_costs_nothing_is_ordered_without_a_payment_and_called_off_again(shop: Shop, settle: Settle) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1, price=0)
+    answer = await shop.complete(ada, await shop.cart(ada, (goods, 1)))
+    order = answer.json()
+    assert (answer.status_code, order["status"], order["payment_status"], order["payment_intent_id"]) == (201, "placed", "paid", None)
+    payments = (await shop.client.get(f"/v1/payment_intents?reference={order['id']}", headers=shop.admin)).json()
+    assert payments["data"] == []
+    cancelled = await shop.client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "changed my mind"}, headers=ada)
+    await settle()
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled"), cancelled.text
+    assert (await shop.level(goods.sku))["allocated"] == 0
+
+
+async def test_a_timeline_is_read_page_by_page(shop: Shop) -> None:
+    ada = shop.customer()
+    order = await shop.order(ada, (await shop.goods(stock=1), 1))
+    first = (await shop.client.get(f"/v1/orders/{order['id']}/timeline?limit=2", headers=ada)).json()
+    assert ([entry["kind"] for entry in first["data"]], first["has_more"]) == (["completion_started", "placed"], True)
+    rest = await shop.client.get(f"/v1/orders/{order['id']}/timeline?limit=2&cursor={first['next_cursor']}", headers=ada)
+    assert ([entry["kind"] for entry in rest.json()["data"]], rest.json()["has_more"]) == (["captured"], False)
+
+
+async def test_a_cart_that_failed_too_often_is_attempted_no_more(shop: Shop, admin_dsn: str) -> None:
+    ada, goods = shop.customer(), await shop.goods(stock=1)
+    cart = await shop.cart(ada, (goods, 1))
+    assert (await shop.complete(ada, cart, "pm_card_declined")).status_code == 402
+    admin = await asyncpg.connect(admin_dsn)
+    await admin.execute("update orders.customer_order set attempt = 50 where cart_id = $1", cart["id"])
+    await admin.close()
+    refused = await shop.complete(ada, cart)
+    assert (refused.status_code, refused.json()["code"]) == (422, "cart_attempts_used_up")
+    assert (await shop.level(goods.sku))["reserved"] == 0
 
 
 async def test_a_guest_buys_with_a_token_and_sees_the_order_with_it(shop: Shop) -> None:
@@ -252,7 +286,7 @@ async def test_what_is_partly_given_back_already_is_given_back_to_the_end_and_no
 async def money_of(shop: Shop, who: dict[str, str], order: dict[str, Any]) -> tuple[str, str, list[str]]:
     """Where an order stands, and what happened to it since it was paid."""
     seen = (await shop.client.get(f"/v1/orders/{order['id']}", headers=who)).json()
-    timeline = (await shop.client.get(f"/v1/orders/{order['id']}/timeline", headers=who)).json()["entries"]
+    timeline = (await shop.client.get(f"/v1/orders/{order['id']}/timeline", headers=who)).json()["data"]
     return seen["status"], seen["payment_status"], [entry["kind"] for entry in timeline][3:]
 
 

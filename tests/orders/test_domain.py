@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from modules.orders.domain.cart import Address, Cart, CartDetails, CartStatus
 from modules.orders.domain.checkout import agree
-from modules.orders.domain.errors import CartFull, CartIncomplete, CartNotOpen, CompletionInProgress, PriceChanged
+from modules.orders.domain.errors import AttemptsUsedUp, CartFull, CartIncomplete, CartNotOpen, CompletionInProgress, PriceChanged
 from modules.orders.domain.order import (
+    MAX_ATTEMPTS,
     ORDER_TRANSITIONS,
     PAYMENT_TRANSITIONS,
     FulfilmentStatus,
@@ -152,6 +153,26 @@ def test_the_next_attempt_rewrites_the_draft_under_the_same_id() -> None:
     second = Order.draft(cart(("var_a", 1)), first.lines, ADDRESS, first)
     assert (second.id, second.attempt) == (first.id, 2)
     assert second.attempt_key != first.attempt_key
+
+
+def test_a_cart_is_attempted_so_many_times_and_no_more() -> None:
+    order = draft()
+    for _ in range(MAX_ATTEMPTS - 1):
+        order.fail_attempt("payment_declined")
+        order = Order.draft(cart(("var_a", 1)), order.lines, ADDRESS, order)
+    order.fail_attempt("payment_declined")
+    with pytest.raises(AttemptsUsedUp):
+        Order.draft(cart(("var_a", 1)), order.lines, ADDRESS, order)
+
+
+def test_an_order_that_is_worth_nothing_is_paid_with_nothing_once() -> None:
+    free = Order.draft(cart(("var_a", 1)), [PricedLine("var_a", "prd_a", "SKU-a", "A", 1, Money(0, "USD"), Money(0, "USD"))], ADDRESS, None)
+    free.place("100001", None, NOW)
+    assert [free.record_capture(0), free.record_capture(0)] == [True, False]
+    assert free.payment_status is PaymentStatus.PAID
+    unpaid = placed()
+    assert not unpaid.record_capture(0)
+    assert unpaid.payment_status is PaymentStatus.AUTHORIZED
 
 
 def test_a_placed_order_cannot_become_a_draft_again() -> None:

@@ -186,6 +186,18 @@ async def test_a_decline_gives_everything_back_and_another_card_may_be_tried(sho
     ]  # fmt: skip
 
 
+async def test_a_cart_that_is_worth_nothing_is_ordered_without_a_payment(shop: Shop) -> None:
+    shop.catalogue.prices["var_a"] = 0
+    order = await shop.order()
+    assert (order.status, order.payment_status, order.payment_intent_id) == ("placed", "paid", None)
+    assert shop.told() == [OrderPlaced, OrderPaid]
+    assert (shop.payment.authorized, shop.payment.captured) == ({}, {})
+    cancelled = await shop.orders.cancel(ADA, order.id, "changed my mind", None)
+    assert isinstance(cancelled, OrderView)
+    assert (cancelled.status, cancelled.payment_status) == ("cancelled", "paid")
+    assert shop.stock.on_hand == {"VAR_A": 5}
+
+
 async def test_too_little_stock_gives_nothing_away(shop: Shop) -> None:
     cart = await shop.filled(quantity=6)
     refused = await shop.checkout.complete(ADA, cart.id, cart.total, "pm_ok")

@@ -12,6 +12,7 @@ from modules.orders.domain.cart import Address, CartDetails
 from modules.orders.domain.carts import CartService
 from modules.orders.domain.checkout import CheckoutService
 from modules.orders.domain.errors import (
+    AttemptsUsedUp,
     CartFull,
     CartIncomplete,
     CartMoved,
@@ -102,7 +103,16 @@ class Carts(Controller):
         "/{cart_id:str}/complete",
         operation="completeCart",
         rate="checkout",
-        errors=[NotFound, CartIncomplete, CartMoved, PriceChanged, CompletionInProgress, *REFUSALS.values(), CompletionFailed],
+        errors=[
+            NotFound,
+            CartIncomplete,
+            CartMoved,
+            PriceChanged,
+            CompletionInProgress,
+            AttemptsUsedUp,
+            *REFUSALS.values(),
+            CompletionFailed,
+        ],
         idempotent="required",
         answers={202: StillRunning},
     )

@@ -10,7 +10,7 @@ from modules.orders.api.schemas import CancelOrder
 from modules.orders.domain.errors import CompletionInProgress
 from modules.orders.domain.order import OrderStatus
 from modules.orders.domain.orders import OrderService
-from modules.orders.domain.views import OrderRow, OrderView, StillRunning, Timeline
+from modules.orders.domain.views import OrderRow, OrderView, StillRunning, TimelineEntry
 from shared.api.answers import Reply, accepted, ok
 from shared.api.conditional import if_match
 from shared.api.idempotency import once
@@ -38,9 +38,9 @@ class Orders(Controller):
         return ok(await orders.read(current().principal, order_id))
 
     @get("/{order_id:str}/timeline", operation="getOrderTimeline", errors=[NotFound])
-    async def timeline(self, order_id: FromPath[Id], orders: NamedDependency[OrderService]) -> Reply[Timeline]:
+    async def timeline(self, order_id: FromPath[Id], paging: Paging, orders: NamedDependency[OrderService]) -> Reply[Page[TimelineEntry]]:
         """Everything that happened to an order, in order."""
-        return ok(await orders.timeline(current().principal, order_id))
+        return paging.page(await orders.timeline(current().principal, order_id, paging.request))
 
     @post(
         "/{order_id:str}/cancel",

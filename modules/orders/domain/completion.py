@@ -50,6 +50,11 @@ class CompleteCart(msgspec.Struct, frozen=True, kw_only=True):
             hold_seconds=hold_seconds,
         )
 
+    @property
+    def is_free(self) -> bool:
+        """There is nothing to take, and so nobody is asked for it."""
+        return not self.amount.amount
+
     def authorized(self, intent_id: str) -> "CompleteCart":
         return msgspec.structs.replace(self, intent_id=intent_id, action_url=None)
 
@@ -90,6 +95,8 @@ class CompletionSteps:
         return state
 
     async def _authorize(self, state: CompleteCart, call: Call) -> CompleteCart:
+        if state.is_free:
+            return state
         answer = await self._payment.authorize(state.attempt_key, state.order_id, state.amount, state.payment_method)
         if answer.status == "declined":
             raise PaymentDeclined("the payment method was declined", decline_code=answer.decline_code)
@@ -111,7 +118,7 @@ class CompletionSteps:
 
     async def _place(self, work: Work, state: CompleteCart) -> CompleteCart:
         cart, order, number, now = await work.checkouts.lock_to_place(state.order_id)
-        order.place(number, intent_of(state), now)
+        order.place(number, None if state.is_free else intent_of(state), now)
         cart.close()
         await work.checkouts.save(cart, order)
         work.record(
@@ -120,6 +127,8 @@ class CompletionSteps:
         return state
 
     async def _capture(self, state: CompleteCart, call: Call) -> CompleteCart:
+        if state.is_free:
+            return state
         try:
             captured = await self._payment.capture(call.key, intent_of(state))
         except CaptureRefused:

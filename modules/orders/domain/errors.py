@@ -41,6 +41,13 @@ class CartIncomplete(RuleViolated):
     title = "The cart is not ready"
 
 
+class AttemptsUsedUp(RuleViolated):
+    """This cart could not be completed 50 times, which is enough of it: begin another one."""
+
+    code = "cart_attempts_used_up"
+    title = "The cart was attempted too often"
+
+
 class NotSellable(RuleViolated):
     """This variant cannot be bought: it is unknown, not published, or has no price in the cart's currency."""
 

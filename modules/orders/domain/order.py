@@ -6,12 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from modules.orders.domain.cart import Address, Cart
-from modules.orders.domain.errors import CompletionInProgress
+from modules.orders.domain.errors import AttemptsUsedUp, CompletionInProgress
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.totals import ROUNDING, PricedLine, sum_of
 from shared.domain.errors import IllegalTransition
 from shared.domain.ids import new_id
 from shared.domain.money import Money
+
+MAX_ATTEMPTS = 50
 
 
 class OrderStatus(StrEnum):
@@ -103,6 +105,8 @@ class Order:
         if previous is not None:
             if previous.status is not OrderStatus.DRAFT:
                 raise IllegalTransition("the cart has become an order already")
+            if previous.attempt >= MAX_ATTEMPTS:
+                raise AttemptsUsedUp(f"{MAX_ATTEMPTS} attempts have failed")
             order.attempt, order.version = previous.attempt + 1, previous.version + 1
         order._note("completion_started", attempt=order.attempt)
         return order
@@ -112,7 +116,8 @@ class Order:
         """Names this attempt's stock hold and authorisation."""
         return f"{self.id}:{self.attempt}"
 
-    def place(self, number: str, intent_id: str, now: datetime) -> None:
+    def place(self, number: str, intent_id: str | None, now: datetime) -> None:
+        """`intent_id` is of the payment that was authorised; an order that is worth nothing has none."""
         self._move(OrderStatus.PLACED)
         self._move_payment(PaymentStatus.AUTHORIZED)
         self.number, self.intent_id, self.placed_at = number, intent_id, now
@@ -127,10 +132,10 @@ class Order:
         self._note("completion_failed", code=code)
 
     def record_capture(self, captured: int) -> bool:
-        """`captured` is the sum of all captures so far, in minor units; True when this made the order paid."""
-        if captured <= self.captured:
-            return False
+        """`captured` is the sum of all captures so far, in minor units; True when this made the order paid, also with nothing."""
         paid = captured >= self.total.amount
+        if captured <= self.captured and not (paid and self.payment_status is PaymentStatus.AUTHORIZED):
+            return False
         self._move_payment(PaymentStatus.PAID if paid else PaymentStatus.PARTIALLY_PAID)
         self.captured, self.version = captured, self.version + 1
         self._note("captured", amount=captured)

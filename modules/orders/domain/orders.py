@@ -7,7 +7,7 @@ from modules.orders.domain.checkout import patience
 from modules.orders.domain.order import OrderStatus
 from modules.orders.domain.owner import Owner, sees_all_orders
 from modules.orders.domain.ports import Work
-from modules.orders.domain.views import OrderQueries, OrderRow, OrderView, StillRunning, Timeline
+from modules.orders.domain.views import OrderQueries, OrderRow, OrderView, StillRunning, TimelineEntry
 from modules.orders.public import OrderCancelled, OrderSummary
 from shared.domain.context import Principal
 from shared.domain.errors import NotFound, StaleVersion
@@ -32,9 +32,9 @@ class OrderService:
     async def find(self, principal: Principal, status: OrderStatus | None, page: PageRequest) -> Slice[OrderRow]:
         return await self._queries.orders(seen_by(principal), status, page)
 
-    async def timeline(self, principal: Principal, order_id: str) -> Timeline:
-        timeline = await self._queries.timeline(order_id, seen_by(principal))
-        if timeline is None:
+    async def timeline(self, principal: Principal, order_id: str, page: PageRequest) -> Slice[TimelineEntry]:
+        timeline = await self._queries.timeline(order_id, seen_by(principal), page)
+        if not timeline.items:
             raise NotFound("there is no such order")
         return timeline
 

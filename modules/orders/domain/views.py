@@ -98,11 +98,6 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
 
 
-class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    order_id: str
-    entries: list[TimelineEntry]
-
-
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """How completing a cart ended: with the order, or with the refusal after everything was given back."""
 
@@ -127,7 +122,9 @@ class OrderQueries(Protocol):
 
     async def orders(self, owner: Owner | None, status: str | None, page: PageRequest) -> Slice[OrderRow]: ...
 
-    async def timeline(self, order_id: str, owner: Owner | None) -> Timeline | None: ...
+    async def timeline(self, order_id: str, owner: Owner | None, page: PageRequest) -> Slice[TimelineEntry]:
+        """The oldest first; nothing at all for an order that `owner` does not see, since every order has a beginning."""
+        ...
 
     async def summaries(self, order_ids: Sequence[str]) -> list[OrderSummary]: ...
 

@@ -1,6 +1,7 @@
 """The reads of carts and orders: each one statement, straight to its Struct."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from asyncpg import Record
@@ -8,7 +9,7 @@ from asyncpg import Record
 from modules.orders.domain.cart import Cart
 from modules.orders.domain.order import OrderStatus
 from modules.orders.domain.owner import Owner
-from modules.orders.domain.views import OrderRow, OrderView, Timeline, TimelineEntry, order_view
+from modules.orders.domain.views import OrderRow, OrderView, TimelineEntry, order_view
 from modules.orders.infra import rows
 from modules.orders.public import OrderSummary, SummaryLine
 from shared.domain.money import Money
@@ -45,11 +46,15 @@ LISTED = [status.value for status in OrderStatus if status is not OrderStatus.DR
 
 # served by order_entry_by_order
 TIMELINE = """
-    select o.id, (select coalesce(json_agg(json_build_object('at', e.at, 'kind', e.kind, 'facts', e.facts) order by e.id), '[]')
-                  from order_entry e where e.order_id = o.id)
-    from customer_order o
-    where o.id = $1 and o.status <> 'draft' and ($2 or o.user_id = $3 or o.token_hash = $4)
+    select e.id, e.at, e.kind, e.facts
+    from order_entry e
+    where e.order_id <= $1 and (e.order_id, e.id) > ($1, $2) and exists (
+        select from customer_order o where o.id = $1 and o.status <> 'draft' and ($4 or o.user_id = $5 or o.token_hash = $6))
+    order by e.order_id, e.id limit $3
 """
+
+
+_facts = msgspec.json.Decoder(dict[str, Any])
 
 
 class SqlOrderQueries:
@@ -72,11 +77,12 @@ class SqlOrderQueries:
             found = await self._database.fetch(LIST_OWN, statuses, page.before, page.limit + 1, owner.user_id)
         return cut([_row(record) for record in found], page, lambda row: (row.id,))
 
-    async def timeline(self, order_id: str, owner: Owner | None) -> Timeline | None:
-        row = await self._database.fetchrow(TIMELINE, order_id, *_seen_by(owner))
-        if row is None:
-            return None
-        return Timeline(order_id=row[0], entries=msgspec.json.decode(row[1], type=list[TimelineEntry]))
+    async def timeline(self, order_id: str, owner: Owner | None, page: PageRequest) -> Slice[TimelineEntry]:
+        after = page.after[0] if page.after else 0
+        found = cut(
+            await self._database.fetch(TIMELINE, order_id, after, page.limit + 1, *_seen_by(owner)), page, lambda record: (record[0],)
+        )
+        return Slice([TimelineEntry(at=at, kind=kind, facts=_facts.decode(facts)) for _, at, kind, facts in found.items], found.next)
 
     async def summaries(self, order_ids: Sequence[str]) -> list[OrderSummary]:
         found = await self._database.fetch(SUMMARIES, list(order_ids))
