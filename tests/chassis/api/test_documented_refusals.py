@@ -1,10 +1,11 @@
 """Refusals that the documentation names, each produced on the whole application by the request that deserves it."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
 import httpx
 import pytest
 
@@ -12,6 +13,7 @@ from entrypoints.container import Root
 from modules.identity.domain.user import Role
 from tests.chassis.api.test_whole_application import EVERY_ROLE, document, operations, send
 from tests.support.shop import ADDRESS, Goods, Shop
+from tests.support.time import let_time_pass
 from tests.support.tokens import bearer
 
 __all__ = ["document"]
@@ -240,9 +242,17 @@ async def test_a_category_is_not_moved_beyond_the_depth_of_the_tree(here: Furnis
     assert (refused.status_code, refused.json()["code"]) == (422, "category_too_deep")
 
 
-async def test_what_costs_nothing_cannot_be_paid_and_says_so(here: Furnished) -> None:
-    ada = here.shop.customer()
-    cart = await here.shop.cart(ada, (await here.shop.goods(stock=1, price=0), 1))
-    refused = await here.shop.complete(ada, cart)
-    assert (refused.status_code, refused.json()["code"], refused.json()["cause"]) == (409, "completion_failed", "amount_not_positive")
+async def test_a_completion_that_nobody_confirms_in_time_says_so(
+    here: Furnished, admin_dsn: str, settle: Callable[[], Awaitable[None]]
+) -> None:
+    ada, key = here.shop.customer(), secrets.token_hex(8)
+    cart = await here.shop.cart(ada, (await here.shop.goods(stock=1), 1))
+    assert (await here.shop.complete(ada, cart, "pm_card_3ds", key)).status_code == 202
+    admin = await asyncpg.connect(admin_dsn)
+    await admin.execute("update orders.saga set started_at = started_at - interval '1 day' where ended_at is null")
+    await admin.close()
+    await let_time_pass(admin_dsn)
+    await settle()
+    refused = await here.shop.complete(ada, cart, "pm_card_3ds", key)
+    assert (refused.status_code, refused.json()["code"], refused.json()["cause"]) == (409, "completion_failed", "timed_out")
     assert (await here.shop.client.get(f"/v1/carts/{cart['id']}", headers=ada)).json()["status"] == "open"
