@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 ANSWER_S: Final = 5.0
 MAX_HEAD_BYTES: Final = 16 * 1024
 
+
 class NoPort(Exception):
     """The port is taken, or not to be had. (An OSError would be taken for a database that cannot be reached.)"""
 
