@@ -15,7 +15,7 @@ from entrypoints.container import Root
 from entrypoints.process import build_worker
 from shared.infra.config import Settings
 from tests.contract import linters
-from tests.support import application, databases, queries
+from tests.support import answers, application, databases, queries, whole_run
 from tests.support.run import Run
 
 if TYPE_CHECKING:
@@ -55,13 +55,25 @@ def pytest_configure_node(node: "WorkerController") -> None:
     node.workerinput["run"] = node.config.stash[RUN].to_give()
 
 
-def pytest_report_header() -> list[str]:
-    return [line for line in (linters.missing(),) if line]
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: "WorkerController") -> None:
+    answers.ANSWERS.update(map(tuple, getattr(node, "workeroutput", {}).get("answers", ())))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["answers"] = list(answers.ANSWERS)
+    else:
+        whole_run.judge(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if servers := config.stash[RUN].summary():
         terminalreporter.write_line(f"servers: {servers}")
+    for line in whole_run.verdict(config):
+        terminalreporter.write_line(line, red=True)
+    if why := linters.missing():
+        terminalreporter.write_line(f"not tried: {why}")
     if shutil.which("promtool") is None:
         terminalreporter.write_line("not tried: the rules of Prometheus, whose promtool is not installed (Debian's package prometheus)")
 

@@ -14,7 +14,7 @@ SILENT: Final = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "
 def missing() -> str | None:
     """Why the documentation is not linted in this run; None when it is."""
     installed = (FOLDER / "node_modules" / ".ready").exists()
-    return None if installed else "the documentation is not linted: make test installs the linters where npm and Node.js 20.19 are"
+    return None if installed else "the linters of the documentation, which make test installs where npm and Node.js 20.19 are"
 
 
 def spectral(document: Path) -> subprocess.CompletedProcess[str]:

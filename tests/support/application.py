@@ -19,7 +19,7 @@ from shared.api.wiring import build_app
 from shared.container import SharedContainer
 from shared.infra.config import Settings, load
 from shared.infra.secrets import Secret, role_password
-from tests.support import databases
+from tests.support import answers, databases
 from tests.support.queries import Transport
 from tests.support.run import Run
 
@@ -120,9 +120,15 @@ async def client_of(container: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def speaking_to(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    transport = Transport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # Litestar types its scope more narrowly
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+    async with app.lifespan(), in_process(app, Transport) as opened:
         yield opened
+
+
+def in_process(app: Litestar, transport: type[httpx.ASGITransport] = httpx.ASGITransport) -> httpx.AsyncClient:
+    """A client of an application that somebody else starts; no refusal that it hears stays unseen in the run."""
+    spoken: Any = app  # Litestar types its scope more narrowly
+    carried = transport(spoken, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=carried, base_url="http://test", event_hooks={"response": [answers.remember]})
 
 
 async def _exists(server_url: str, name: str) -> bool:

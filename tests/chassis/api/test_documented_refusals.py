@@ -1,5 +1,6 @@
 """Refusals that the documentation names, each produced on the whole application by the request that deserves it."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ import pytest
 
 from entrypoints.container import Root
 from modules.identity.domain.user import Role
+from modules.payments.domain.ports import ProviderSilent
+from shared.infra.config import Settings
 from tests.chassis.api.test_whole_application import EVERY_ROLE, document, operations, send
+from tests.support import application
 from tests.support.shop import ADDRESS, Goods, Shop
 from tests.support.time import let_time_pass
 from tests.support.tokens import bearer
@@ -256,3 +260,60 @@ async def test_a_completion_that_nobody_confirms_in_time_says_so(
     refused = await here.shop.complete(ada, cart, "pm_card_3ds", key)
     assert (refused.status_code, refused.json()["code"], refused.json()["cause"]) == (409, "completion_failed", "timed_out")
     assert (await here.shop.client.get(f"/v1/carts/{cart['id']}", headers=ada)).json()["status"] == "open"
+
+
+async def test_a_job_that_has_ended_cannot_be_cancelled(here: Furnished, settle: Callable[[], Awaitable[None]]) -> None:
+    begun = await here.ask("POST", "/v1/price_changes", {"currency": "NOK", "percent": "10"})
+    await settle()
+    refused = await here.ask("POST", f"{begun.headers['location']}/cancel")
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_ended")
+
+
+class Altered:
+    """A provider with some of its calls answered otherwise."""
+
+    def __init__(self, provider: Any, **instead: Any) -> None:
+        self._provider = provider
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        return self._instead.get(name) or getattr(self._provider, name)
+
+
+async def test_a_cancellation_that_the_provider_does_not_confirm_is_pending(fresh_settings: Settings) -> None:
+    async def silent(*_: object) -> None:
+        raise ProviderSilent
+
+    root = Root(settings=fresh_settings)
+    provider = root.payments().provider
+    provider.override(Altered(provider(), cancel=silent, find=silent))
+    async with application.client(root) as client:
+        manager = bearer(root, ["manager"])
+        made = await client.post("/v1/payment_intents", json={"reference": "mute", "amount": USD_5}, headers=manager)
+        path = made.headers["location"]
+        await client.post(f"{path}/confirm", json={"payment_method": "pm_card_ok"}, headers=manager)
+        pending = await client.post(f"{path}/cancel", headers=manager)
+        assert (pending.status_code, pending.json()["code"], pending.headers["retry-after"]) == (503, "payment_pending", "1")
+
+
+async def test_an_order_whose_money_is_being_taken_is_not_cancelled_beside_that(fresh_settings: Settings) -> None:
+    root = Root(settings=fresh_settings)
+    provider = root.payments().provider
+    scripted, asked, answered = provider(), asyncio.Event(), asyncio.Event()
+
+    async def capture(*call: Any) -> Any:
+        asked.set()
+        await answered.wait()
+        return await scripted.capture(*call)
+
+    provider.override(Altered(scripted, capture=capture))
+    async with application.client(root) as client, asyncio.TaskGroup() as group:
+        shop = Shop(client, root)
+        ada = shop.customer()
+        completing = group.create_task(shop.complete(ada, await shop.cart(ada, (await shop.goods(stock=1), 1))))
+        await asked.wait()
+        [order] = (await client.get("/v1/orders", headers=ada)).json()["data"]
+        refused = await client.post(f"/v1/orders/{order['id']}/cancel", json={"reason": "too slow"}, headers=ada)
+        answered.set()
+        assert (refused.status_code, refused.json()["code"]) == (409, "in_progress"), refused.text
+        assert (await completing).status_code == 201
