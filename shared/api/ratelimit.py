@@ -1,6 +1,7 @@
 """Rate limits at the edge: whom a request is counted for, and what its answer says of that."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -10,7 +11,7 @@ from shared.api.address import client_address
 from shared.api.exchange import Exchange, exchange_of
 from shared.api.refusals import RateLimited
 from shared.domain.context import current
-from shared.domain.limits import ACCOUNT, GUESTS_OF_ONE_ADDRESS, QUOTAS, Allowance, Ask, Rate, RateLimits
+from shared.domain.limits import ACCOUNT, GUESTS_OF_ONE_ADDRESS, QUOTAS, Allowance, Ask, Quota, Rate, RateLimits
 
 FIELDS: Final = ("RateLimit", "RateLimit-Policy")
 
@@ -60,5 +61,10 @@ def refuse(allowance: Allowance) -> None:
 def tell(exchange: Exchange, allowance: Allowance) -> None:
     """The fields of draft-ietf-httpapi-ratelimit-headers-10; `t` is when the quota will be whole again."""
     quota = allowance.quota
-    exchange.add(b"ratelimit-policy", f'"{quota.name}";q={quota.amount};w={quota.window_s}'.encode())
+    exchange.add(b"ratelimit-policy", policy(quota))
     exchange.add(b"ratelimit", f'"{quota.name}";r={allowance.left};t={allowance.full_in_s}'.encode())
+
+
+@lru_cache(maxsize=64)
+def policy(quota: Quota) -> bytes:
+    return f'"{quota.name}";q={quota.amount};w={quota.window_s}'.encode()

@@ -1,14 +1,15 @@
 """How many requests a caller may make, as a port: each route names a class, the root says who counts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Protocol
+from functools import cached_property
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 Rate = Literal["read", "search", "write", "checkout", "auth", "webhook"]
 
 
-class Quota(msgspec.Struct, frozen=True):
+class Quota(msgspec.Struct, frozen=True, dict=True, cache_hash=True):
     """`amount` requests at once, which come back evenly over `window_s`: a token bucket (GCRA).
 
     An `exact` one is counted in one place for all processes. Of another, each process keeps to itself up to a share of what it
@@ -20,16 +21,16 @@ class Quota(msgspec.Struct, frozen=True):
     window_s: int
     exact: bool = True
 
-    @property
+    @cached_property
     def cost_us(self) -> int:
         """How long it takes until what one request took has come back."""
         return -(-self.window_s * 1_000_000 // self.amount)
 
-    @property
+    @cached_property
     def capacity_us(self) -> int:
         return self.cost_us * self.amount
 
-    @property
+    @cached_property
     def share(self) -> int:
         return max(1, self.amount // 20)
 
@@ -54,7 +55,7 @@ GUESTS_OF_ONE_ADDRESS: Final = 10
 """So many times a quota have all guests' carts of one address together: nobody has vouched for their tokens."""
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True, cache_hash=True):
     """One more request of `caller`, such as `user:usr_…` or `address:192.0.2.7`."""
 
     quota: Quota

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from time import gmtime, strftime, time
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
@@ -9,7 +10,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from shared.domain.context import current
-from shared.infra.telling import REDACTED, clean, is_secret, stack
+from shared.infra.telling import REDACTED, clean, has_mark, is_secret, scrubbed, stack
 
 _QUIET: Final = {
     "uvicorn.access": logging.CRITICAL,
@@ -22,6 +23,7 @@ _QUIET: Final = {
 """Libraries that say per process, request or statement what our own line says better."""
 
 
+_PLAIN: Final = frozenset({bool, int, float, type(None)})
 _FOR_RENDERING: Final = frozenset({"exc_info", "stack_info", "_record", "_from_structlog"})
 
 
@@ -34,7 +36,7 @@ def configure_logging(format: Literal["json", "console"], level: str, stream: Te
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso") if format == "json" else structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        Stamp() if format == "json" else structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         add_trace,
         redact,
     ]
@@ -62,6 +64,23 @@ def configure_logging(format: Literal["json", "console"], level: str, stream: Te
         library.propagate = True
 
 
+class Stamp:
+    """The time of a line in UTC, as of ISO 8601: its seconds are written out once for all lines of a second."""
+
+    def __init__(self) -> None:
+        self._second = (0, "")
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        now = time()
+        second, text = self._second
+        if second != int(now):
+            second = int(now)
+            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._second = second, text
+        event["timestamp"] = f"{text}.{int((now - second) * 1_000_000):06d}Z"
+        return event
+
+
 def add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """The ids by which the lines of one request, event or task are found together."""
     if trace_id := current().trace_id:
@@ -79,9 +98,13 @@ def trace_last(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """By name and by type, at any depth, so that a careless `log.info(..., headers=headers)` gives nothing away."""
     for name, value in event.items():
+        kind = type(value)
         if is_secret(name):
             event[name] = REDACTED
-        elif name not in _FOR_RENDERING:
+        elif kind is str:
+            if has_mark(value):
+                event[name] = scrubbed(value)
+        elif kind not in _PLAIN and name not in _FOR_RENDERING:
             event[name] = clean(value)
     return event
 

@@ -17,7 +17,8 @@ class Level(NamedTuple):
     debts_us: Sequence[int]
 
     def allowance(self, asks: Sequence[Ask]) -> Allowance:
-        return min((_allowance(ask, debt, self.admitted) for ask, debt in zip(asks, self.debts_us, strict=True)), key=_scarcity)
+        found = [_allowance(ask, debt, self.admitted) for ask, debt in zip(asks, self.debts_us, strict=True)]
+        return min(found, key=_scarcity) if len(found) > 1 else found[0]
 
 
 def _allowance(ask: Ask, debt_us: int, admitted: bool) -> Allowance:
@@ -54,14 +55,15 @@ class Buckets:
 
     def take(self, asks: Sequence[Ask]) -> Level:
         now = self._now_us()
-        buckets = [self._bucket(ask, now) for ask in asks]
-        debts = [max(bucket.full_us - now, 0) for bucket in buckets]
-        if any(debt + ask.quota.cost_us > ask.quota.capacity_us for ask, debt in zip(asks, debts, strict=True)):
-            return Level(False, debts)
-        for index, (ask, bucket) in enumerate(zip(asks, buckets, strict=True)):
-            debts[index] += ask.quota.cost_us
+        found = [(self._bucket(ask, now), ask.quota) for ask in asks]
+        debts = [max(bucket.full_us - now, 0) for bucket, _ in found]
+        for debt, (_, quota) in zip(debts, found, strict=True):
+            if debt + quota.cost_us > quota.capacity_us:
+                return Level(False, debts)
+        for index, (bucket, quota) in enumerate(found):
+            debts[index] += quota.cost_us
             bucket.full_us = now + debts[index]
-            if now - bucket.since_us > ask.quota.capacity_us:
+            if now - bucket.since_us > quota.capacity_us:
                 bucket.kept, bucket.since_us = 0, now
             bucket.kept += 1
         return Level(True, debts)

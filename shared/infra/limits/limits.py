@@ -56,7 +56,7 @@ class Limits:
         return level.allowance(asks)
 
     async def _by_share(self, asks: Sequence[Ask]) -> Level:
-        while under_way := next((self._reports[ask] for ask in asks if ask in self._reports), None):
+        while self._reports and (under_way := next((self._reports[ask] for ask in asks if ask in self._reports), None)):
             await under_way.wait()
         level = self._local.take(asks)
         if level.admitted and (due := self._local.reports(asks)):
