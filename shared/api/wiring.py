@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, Self
 from litestar import Controller, Litestar, Router
 from litestar.events import BaseEventEmitterBackend
 from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from shared.api.dispatch import Dispatch
@@ -51,6 +52,7 @@ class Part:
     policy: Policy = field(default_factory=dict)
 
 
+_AROUND: Final = ("guards", "dependencies", "middleware", "before_request", "after_request", "after_response")
 _PATH_PARAMETER: Final = re.compile(r"\{([a-z_]+):[a-z]+\}")
 
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
@@ -129,6 +131,7 @@ def _complete(app: Litestar, parts: Mapping[str, Mountable], carried: Mapping[st
             if rule is None:
                 raise ImproperlyConfiguredException(f"{operation.id} has no rule in the policy of {part.name}")
             _check_route(operation, route.path, part)
+            _check_bare(operation, handler)
             handler.opt |= {OPT_RULE: rule, OPT_USE_CASES: part.use_cases, OPT_DOCUMENTED: frozenset(operation.problems(rule)), **carried}
             yield Mounted(operation, _template(route.path), tuple(handler.resolve_tags()) or (part.name,), rule)
 
@@ -150,6 +153,13 @@ def _check_route(operation: Operation, path: str, part: Mountable) -> None:
     bound = {parameter.name for parameter in operation.binding.parameters if parameter.place == "path"}
     if in_path != bound:
         raise ImproperlyConfiguredException(f"{operation.id}: {path} and the handler disagree about {', '.join(sorted(in_path ^ bound))}")
+
+
+def _check_bare(operation: Operation, handler: HTTPRouteHandler) -> None:
+    """What Litestar would do around a handler is not done for an operation, and must not seem to be."""
+    around = {name for layer in handler.ownership_layers for name in _AROUND if getattr(layer, name, None)}
+    if around:
+        raise ImproperlyConfiguredException(f"{operation.id}: Litestar's {', '.join(sorted(around))} are not called for an operation")
 
 
 def _check_operations(mounted: Sequence[Mounted], parts: Sequence[Mountable]) -> None:

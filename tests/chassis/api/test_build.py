@@ -105,6 +105,19 @@ def test_a_use_case_that_the_module_has_not_fails_the_build() -> None:
     build(Needy, use_cases=["things"])
 
 
+async def refuse_everybody(*_: object) -> None:
+    raise PermissionError
+
+
+@pytest.mark.parametrize("around", ["guards", "before_request", "after_request", "after_response", "dependencies", "middleware"])
+def test_what_litestar_would_do_around_an_operation_fails_the_build_because_it_is_not_called(around: str) -> None:
+    value = {"guards": [refuse_everybody], "dependencies": {"a": refuse_everybody}, "middleware": [lambda app: app]}.get(
+        around, refuse_everybody
+    )
+    with pytest.raises(ImproperlyConfiguredException, match=f"Litestar's {around} are not called"):
+        build(type("Guarded", (Thing,), {around: value}))
+
+
 async def no_docstring() -> Reply[View]:
     return ok(View(1))
 
