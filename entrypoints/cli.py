@@ -18,6 +18,7 @@ from entrypoints.container import Root, compose
 from entrypoints.doctor.command import doctor
 from entrypoints.home import DEFAULT, Home
 from entrypoints.operate import events, tasks
+from entrypoints.operate_ledger import ledger
 from entrypoints.operate_sagas import sagas
 from entrypoints.scaffold.command import new_module
 from entrypoints.serving import listening, serve_on
@@ -218,6 +219,7 @@ def modules() -> None:
 tenon.add_command(events)
 tenon.add_command(tasks)
 tenon.add_command(sagas)
+tenon.add_command(ledger)
 tenon.add_command(doctor)
 tenon.add_command(new_module)
 for command in COMMANDS:

@@ -4,10 +4,14 @@ import asyncio
 
 import asyncpg
 import pytest
+from click.testing import CliRunner, Result
 
+from entrypoints.container import Root, compose
+from entrypoints.operate_ledger import ledger
 from modules.payments.infra import store
 from modules.payments.infra.balance_check import BalanceCheck, OutOfBalance
 from shared.domain.page import PageRequest
+from shared.infra.config import Settings
 from shared.infra.db.connections import Connection
 from tests.payments.till import AMOUNT, Till
 
@@ -113,6 +117,36 @@ async def test_the_balances_can_be_rebuilt_from_the_postings(till: Till):
     assert await till.balances() == before
     await ledger.close(settled_s=0.0)
     assert await till.balances() == before
+
+
+async def typed(settings: Settings, *arguments: str) -> Result:
+    """In a thread, because a command has an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, ledger, arguments, obj=lambda: compose(settings))
+
+
+async def test_an_operator_finds_a_kept_balance_that_is_not_what_was_posted_and_mends_it(settings: Settings, container: Root):
+    await container.payments.facade().authorize("k", "ord_1", AMOUNT, "pm_card_ok")
+    books = container.payments.ledger()
+    await books.close(settled_s=0.0)
+    admin = await asyncpg.connect(settings.database_url, server_settings={"search_path": "payments"})
+    assert (await typed(settings, "check")).exit_code == 0
+
+    await admin.execute("update ledger_balance set debit = debit + 5, credit = credit + 5 where account = 'authorizations'")
+    await admin.execute("insert into ledger_balance values ('provider_receivable', 'USD', 7, 7)")
+    await admin.close()
+    assert (await books.trial_balance()).balanced, "which is why it is not enough"
+    found = await typed(settings, "check")
+    assert (found.exit_code, found.output.splitlines()[1:]) == (
+        1,
+        [
+            "authorizations       USD       1005        1000    5            0",
+            "provider_receivable  USD       7           0       7            0",
+        ],
+    )
+
+    mended = await typed(settings, "rebuild")
+    assert (mended.exit_code, mended.output) == (0, found.output)
+    assert (await typed(settings, "check")).output == "Every kept balance is the sum of its postings.\n"
 
 
 async def test_lists_are_walked_by_keyset_newest_first(till: Till):

@@ -87,6 +87,17 @@ class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
     totals: list[CurrencyTotal]
 
 
+class BalanceDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept balance that is not the sum of its postings, all in minor units of `currency`."""
+
+    account: str
+    currency: str
+    debit: int
+    credit: int
+    posted_debit: int
+    posted_credit: int
+
+
 class PaymentQueries(Protocol):
     async def intent(self, intent_id: str) -> IntentView:
         """Raises NotFound."""
@@ -114,4 +125,8 @@ class LedgerQueries(Protocol):
 
     async def trial_balance(self) -> TrialBalance:
         """All sums of one moment."""
+        ...
+
+    async def differences(self) -> list[BalanceDifference]:
+        """What the kept balances say otherwise than the postings do; reads the whole history."""
         ...

@@ -5,7 +5,15 @@ from itertools import chain
 from typing import Final
 
 from modules.payments.domain.ledger import Transaction
-from modules.payments.domain.views import Accounts, AccountView, CurrencyTotal, PostingView, TransactionView, TrialBalance
+from modules.payments.domain.views import (
+    Accounts,
+    AccountView,
+    BalanceDifference,
+    CurrencyTotal,
+    PostingView,
+    TransactionView,
+    TrialBalance,
+)
 from shared.domain.money import Money
 from shared.domain.page import PageRequest, Slice, cut
 from shared.infra.db.database import Database
@@ -39,6 +47,26 @@ with closing as (
 )
 update ledger_closing set through = until from closing where until > since
 """
+_DIFFERENCES: Final = """
+with posted as (
+    select account, currency, sum(debit)::bigint as debit, sum(credit)::bigint as credit
+    from ledger_posting where created_at < (select through from ledger_closing) group by account, currency
+), differing as (
+    select account, currency, coalesce(b.debit, 0) as debit, coalesce(b.credit, 0) as credit,
+        coalesce(p.debit, 0) as posted_debit, coalesce(p.credit, 0) as posted_credit
+    from ledger_balance b full join posted p using (account, currency)
+    where coalesce(b.debit, 0) <> coalesce(p.debit, 0) or coalesce(b.credit, 0) <> coalesce(p.credit, 0)
+)
+"""
+_FIND_DIFFERENCES: Final = f"{_DIFFERENCES} select * from differing order by account, currency"  # noqa: S608 - constants of ours
+_LOCK_CLOSING: Final = "select through from ledger_closing for update"
+_MEND_DIFFERENCES: Final = f"""
+{_DIFFERENCES}, mended as (
+    insert into ledger_balance (account, currency, debit, credit) select account, currency, posted_debit, posted_credit from differing
+    on conflict (account, currency) do update set debit = excluded.debit, credit = excluded.credit
+)
+select * from differing order by account, currency
+"""  # noqa: S608 - as above
 _TRANSACTIONS: Final = """
 select id, source, source_id, kind, reverses, created_at from ledger_transaction
 where id < $2 order by id desc limit $1
@@ -66,6 +94,11 @@ class SqlLedger:
         self._uow.append(_enter(len(entries)), *chain.from_iterable(entries))
         self._uow.append(_post(len(postings)), *chain.from_iterable(postings))
 
+    async def rebuild(self) -> list[BalanceDifference]:
+        """Make the kept balances what the postings add up to; answers what was otherwise. No closing happens meanwhile."""
+        await self._uow.fetch(_LOCK_CLOSING)
+        return _differences(await self._uow.fetch(_MEND_DIFFERENCES))
+
 
 class SqlLedgerQueries:
     """Implements LedgerQueries, and keeps the balances that they read."""
@@ -81,6 +114,9 @@ class SqlLedgerQueries:
         currencies = sorted({account.debit.currency for account in accounts})
         totals = [_total(accounts, currency) for currency in currencies]
         return TrialBalance(balanced=all(total.debit == total.credit for total in totals), accounts=accounts, totals=totals)
+
+    async def differences(self) -> list[BalanceDifference]:
+        return _differences(await self._database.fetch(_FIND_DIFFERENCES))
 
     async def close(self, settled_s: float = SETTLED_S) -> None:
         """Sum what nobody can add to any more into the balances, so that reading them never costs the whole history."""
@@ -121,6 +157,10 @@ def _post(postings: int) -> str:
 def _values(rows: int, types: tuple[str, ...]) -> str:
     width = len(types)
     return ", ".join("(" + ", ".join(f"${1 + row * width + i}::{kind}" for i, kind in enumerate(types)) + ")" for row in range(rows))
+
+
+def _differences(rows: list[Row]) -> list[BalanceDifference]:
+    return [BalanceDifference(**row) for row in rows]
 
 
 def _account(row: Row) -> AccountView:
