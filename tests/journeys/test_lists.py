@@ -98,7 +98,7 @@ LISTS: Final[Mapping[str, List]] = {
     "listRefunds": by_id("att", filters={"payment_intent": [at("pay", 1), at("pay", 2)]}),
     "listLedgerTransactions": by_id("ltx", budget=2, filters={"source_id": [at("att", 1)]}),
     "listOrders": by_id("ord", as_=["admin", at("usr", 1), at("usr", 2)]),
-    "getOrderTimeline": List(deep={"": (DEEP,)}, of=at("ord", 1000), as_=["admin", at("usr", 2)]),
+    "listTimelineEntries": List(deep={"": (DEEP,)}, of=at("ord", 1000), as_=["admin", at("usr", 2)]),
     "listNotifications": by_id("ntf", filters={"about": [at("ord", 1), at("ord", 2)]}),
 }
 

@@ -37,7 +37,7 @@ class Orders(Controller):
         """An order as it was agreed, and where it stands."""
         return ok(await orders.read(current().principal, order_id))
 
-    @get("/{order_id:str}/timeline", operation="getOrderTimeline", errors=[NotFound])
+    @get("/{order_id:str}/timeline", operation="listTimelineEntries", errors=[NotFound])
     async def timeline(self, order_id: FromPath[Id], paging: Paging, orders: NamedDependency[OrderService]) -> Reply[Page[TimelineEntry]]:
         """Everything that happened to an order, in order."""
         return paging.page(await orders.timeline(current().principal, order_id, paging.request))

@@ -13,6 +13,6 @@ POLICY: Policy = {
     "completeCart": shopper(),
     "listOrders": anyone_logged_in(),
     "getOrder": shopper(),
-    "getOrderTimeline": shopper(),
+    "listTimelineEntries": shopper(),
     "cancelOrder": shopper(),
 }
