@@ -93,6 +93,20 @@ async def test_after_a_time_without_schedulers_as_many_ticks_are_made_up_for_as_
     await three.close()
 
 
+async def test_who_waits_for_a_scheduler_that_is_adding_a_tick_adds_it_not_again(moved: Two):
+    three = Schedulers(moved, Cron(TaskKind("sweep", Nothing, nothing), HOUR))
+    late, *_ = running = three.new()
+    await tick(running)
+    await three.move(1)
+    await moved.admin.execute("begin; update keeper.cron set tick = tick + 1 where kind = 'sweep'")  # as the first one does
+    waiting = asyncio.create_task(late.tick())
+    await until(lambda: moved.admin.fetchval("select count(*) > 0 from pg_locks where not granted"))
+    await moved.admin.execute("commit")
+    await waiting
+    assert len(await three.ticks()) == 1, "the task of the second tick is the other one's to add"
+    await three.close()
+
+
 async def test_a_clock_that_goes_back_repeats_no_tick(moved: Two):
     three = Schedulers(moved, Cron(TaskKind("sweep", Nothing, nothing), HOUR, 100))
     await tick(three.new())

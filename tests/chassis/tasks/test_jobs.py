@@ -289,14 +289,41 @@ async def test_who_has_lost_the_claim_changes_nothing_more_and_the_other_does_ev
     assert (found["state"], found["lost"]) == ("done", 0)
 
 
+async def test_who_has_lost_the_claim_changes_nothing_while_the_other_is_at_work(two: Two):
+    """The first stands before the third stone, the second, who has the job now, before the fifth; then the first wakes up."""
+    came, go_on = [asyncio.Event(), asyncio.Event()], [asyncio.Event(), asyncio.Event()]
+
+    async def wait(stone: int) -> None:
+        place = {3: 0, 5: 1}.get(stone)
+        if place is not None and not came[place].is_set():
+            came[place].set()
+            await go_on[place].wait()
+
+    walker = Walker(two, wait)
+    await walker.begin(6)
+    slow = asyncio.create_task(walker.worker().drain())
+    await came[0].wait()
+    await two.admin.execute("update keeper.task set claimed_until = now() - interval '1 second'")
+    quick = asyncio.create_task(walker.worker().drain())
+    await came[1].wait()
+    go_on[0].set()
+    await slow
+    assert await walker.stones() == [1, 2, 3, 4]
+    go_on[1].set()
+    await quick
+    assert await walker.stones() == [1, 2, 3, 4, 5, 6]
+
+
 async def test_whoever_cannot_renew_is_stopped_when_the_claim_ends(gate, two: Two):
-    """`drain` renews nothing, as a process does that the database has left."""
+    """Nothing renews here, as in a process that the database has left."""
     walker, came, _ = gate
     await walker.begin(5)
-    await walker.worker(claim_s=0.2).drain()
+    bench = walker.worker(claim_s=2.0)._benches[-1]
+    (task,) = await bench._claim(1)
+    await bench._run(task)
     assert came.is_set()
     assert await walker.stones() == [1, 2]
-    assert (await row(two))["state"] == "claimed", "until the claim has run out in the table, too"
+    assert (await row(two))["state"] == "claimed", "nobody gives back what is not theirs"
     await until(lambda: two.admin.fetchval("select claimed_until < now() from keeper.task where kind = 'walk'"))
     await walker.worker().drain()
     assert await walker.stones() == [1, 2, 3, 4, 5]

@@ -109,9 +109,7 @@ async def test_a_process_that_ended_of_age_is_not_the_computation_s_fault(proces
 async def test_what_takes_too_long_is_killed_and_its_place_is_free_again(processes: Processes, tmp_path: Path):
     await asyncio.gather(*(processes.run(computing.square, number, timeout_s=LONG) for number in range(2)))
     marks = [tmp_path / f"{number}" for number in range(2)]
-    answers = await asyncio.gather(
-        *(processes.run(computing.for_ever, str(mark), timeout_s=SHORT) for mark in marks), return_exceptions=True
-    )
+    answers = await asyncio.gather(*(processes.run(computing.deaf, str(mark), timeout_s=SHORT) for mark in marks), return_exceptions=True)
     assert [type(answer) for answer in answers] == [TimeoutError, TimeoutError]
     assert [mark for mark in marks if mark.exists() and alive(int(mark.read_text()))] == []
     assert await processes.run(computing.square, 3, timeout_s=LONG) == 9
