@@ -1,5 +1,6 @@
 """The other end of a pool's pipes: computes what it is asked, one thing after the other, until nobody asks any more."""
 
+import ctypes
 import os
 import pickle
 import signal
@@ -13,10 +14,12 @@ LENGTH: Final = Struct("!Q")
 """Before each question and each answer: how many bytes it has."""
 
 IDLE_S: Final = 60.0
+PR_SET_PDEATHSIG: Final = 1
+"""Of Linux' <sys/prctl.h>: the signal that the kernel sends to this process when the one that started it has ended."""
 
 
 def read(pipe: BinaryIO, questions: SimpleQueue[bytes]) -> None:
-    """In a thread of its own, so that this process ends with the one that asks, also in the middle of a computation."""
+    """In a thread of its own, so that this process ends with the one that asks, also in the middle of most computations."""
     while len(head := pipe.read(LENGTH.size)) == LENGTH.size:
         questions.put(pipe.read(LENGTH.unpack(head)[0]))
     os._exit(0)
@@ -33,6 +36,8 @@ def answer(question: bytes) -> bytes:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks, and decides when this ends
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also in a computation that lets no other thread have a turn
     os.nice(5)  # requests go first
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a computation prints is no answer

@@ -119,13 +119,14 @@ ORPHAN = """
 import asyncio, sys
 from shared.infra.tasks.processes import Processes
 from tests.chassis.tasks import computing
-asyncio.run(Processes(1).run(computing.for_ever, sys.argv[1], timeout_s=60))
+asyncio.run(Processes(1).run(getattr(computing, sys.argv[2]), sys.argv[1], timeout_s=60))
 """
 
 
-async def test_a_process_does_not_outlive_the_one_that_asks(tmp_path: Path):
+@pytest.mark.parametrize("busy", ["for_ever", "deaf"])
+async def test_a_process_does_not_outlive_the_one_that_asks(tmp_path: Path, busy: str):
     mark = tmp_path / "pid"
-    asking = subprocess.Popen([sys.executable, "-c", ORPHAN, str(mark)], cwd=Path(__file__).parents[3])
+    asking = subprocess.Popen([sys.executable, "-c", ORPHAN, str(mark), busy], cwd=Path(__file__).parents[3])
     pid = await written(mark)
     asking.kill()
     asking.wait()
