@@ -244,8 +244,7 @@ def log_request(exchange: Exchange) -> None:
         "route": exchange.route or UNMATCHED,
         "status": status,
         "ms": round((perf_counter() - exchange.began) * 1000, 2),
-        "sql": context.sql_count,
-        "sql_ms": round(context.sql_seconds * 1000, 2),
+        **context.cost(),
         "principal": context.principal.scope,
         **context.log,
     }

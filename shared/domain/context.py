@@ -69,6 +69,10 @@ class Context:
         """Time until the deadline, never negative; `default` when there is none."""
         return default if self.deadline is None else max(0.0, self.deadline - monotonic())
 
+    def cost(self) -> dict[str, float]:
+        """For a line of the log: statements, and the milliseconds that were waited for them."""
+        return {"sql": self.sql_count, "sql_ms": round(self.sql_seconds * 1000, 2)}
+
     def bear(self, other: "Context") -> None:
         """What work in a context of its own, done for this one among others, has sent."""
         self.sql_count += other.sql_count

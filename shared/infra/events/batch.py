@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from shared.domain.context import begin
+from shared.domain.context import begin, current
 from shared.infra.db.errors import may_run_again
 from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.events.cursor import Cursor, Place, Window
@@ -120,7 +120,7 @@ class _Pass:
         except Exception as error:
             if may_run_again(error):
                 raise  # the whole batch, and no event is to blame
-            log.warning("event_set_aside", **self._named(envelope), error=error, exc_info=True)
+            log.warning("event_set_aside", **self._named(envelope), **current().cost(), error=error, exc_info=True)
             self._carry(Carried.failed(envelope, error))
 
     def _bury(self, envelope: Envelope, reason: str) -> None:

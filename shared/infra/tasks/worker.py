@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from shared.domain.context import SYSTEM, Context, begin, current
 from shared.domain.errors import Busy, Unavailable
 from shared.infra.db.errors import DEADLOCK, SERIALIZATION_FAILURE, sqlstate
 from shared.infra.events.envelope import Undeliverable
@@ -125,6 +126,7 @@ class Bench:
 
     async def _outcome(self, task: Claimed) -> Outcome | None:
         self._inside[task.id] = task
+        begin(Context(principal=SYSTEM))  # until the task's own has been read
         try:
             async with task.held():
                 return await self._runners[task.kind].run(task)
@@ -137,7 +139,8 @@ class Bench:
             self._inside.pop(task.id, None)
 
     def _failed(self, task: Claimed, error: Exception) -> Outcome:
-        named = {"module": self._module.name, "task": task.id, "kind": task.kind, "key": task.key, "attempts": task.attempts}
+        named: dict[str, object] = {"module": self._module.name, "task": task.id, "kind": task.kind, "key": task.key}
+        named |= {"attempts": task.attempts, **current().cost()}
         if isinstance(error, Busy) or sqlstate(error) in (DEADLOCK, SERIALIZATION_FAILURE):
             log.info("task_put_back", **named, error=error)
             return Outcome(task, "ready", AGAIN_S, told(error), counted=False)

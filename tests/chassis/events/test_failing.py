@@ -62,9 +62,9 @@ async def test_an_event_that_keeps_failing_is_dead_and_its_key_waits_for_an_oper
     await two.make.make("b", note="other")
     await worker.drain()
     assert await listener.heard() == {"b": [1]}
-    assert [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")] == [
-        "event_set_aside", *["task_failed"] * 6, "task_dead",
-    ]  # fmt: skip
+    told = [entry for entry in logs if entry["log_level"] in ("warning", "error")]
+    assert [entry["event"] for entry in told] == ["event_set_aside", *["task_failed"] * 6, "task_dead"]
+    assert [entry["sql"] for entry in told] == [3, *[2] * 7], "its own statements, and no other handler's"
 
 
 @pytest.mark.parametrize(
