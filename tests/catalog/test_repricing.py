@@ -149,8 +149,11 @@ async def test_a_crash_between_two_steps_changes_no_price_twice(shop: Shop, wire
 async def test_it_can_be_cancelled_and_then_cannot_again(shop: Shop, wired: CatalogContainer, client: httpx.AsyncClient, manager):
     await stocked(shop)
     address = (await ask(client, manager, currency="USD", percent="10")).headers["location"]
-    cancelled = await client.post(f"{address}/cancel", headers=manager)
+    keyed = {**manager, "Idempotency-Key": "end-it"}
+    cancelled = await client.post(f"{address}/cancel", headers=keyed)
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    again = await client.post(f"{address}/cancel", headers=keyed)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (cancelled.json(), "true")
     await work(wired)
     assert await prices(shop) == [1000, 1001, 1002, 1003, 1004]
     address = (await ask(client, manager, currency="USD", percent="10")).headers["location"]

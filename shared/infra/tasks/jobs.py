@@ -9,7 +9,10 @@ from shared.domain.context import Principal
 from shared.domain.errors import NotFound
 from shared.domain.jobs import Job, JobEnded, Progress
 from shared.domain.operations import OperationFailure
-from shared.infra.db.statements import Reader, Row
+from shared.infra.db.database import Database
+from shared.infra.db.statements import Row
+from shared.infra.db.transact import Transact
+from shared.infra.db.unit_of_work import UnitOfWork
 from shared.infra.tasks.cancelling import CANCEL
 from shared.infra.tasks.job import Ending
 from shared.infra.tasks.kind import JobKind, Kind
@@ -36,7 +39,7 @@ GAVE_UP: Final = OperationFailure("internal_error", "It failed again and again, 
 class JobDesk:
     """Implements shared.domain.jobs.Jobs for `modules`: each database that has any, with the kinds that live there."""
 
-    def __init__(self, modules: Sequence[tuple[Reader, Sequence[Kind]]]) -> None:
+    def __init__(self, modules: Sequence[tuple[Database, Sequence[Kind]]]) -> None:
         jobs = [(database, [kind.name for kind in kinds if isinstance(kind, JobKind)]) for database, kinds in modules]
         self._modules = [(database, kinds) for database, kinds in jobs if kinds]
 
@@ -44,16 +47,19 @@ class JobDesk:
         return _job((await self._find(job_id, reader))[1])
 
     async def cancel(self, job_id: str, by: Principal) -> Job:
-        database, row = await self._find(job_id, by)
-        if row["state"] in ("ready", "blocked", "claimed"):
-            await database.fetch(_CANCEL, job_id, [row["kind"]], _owner(by), by.scope)
-            database, row = await self._find(job_id, by)
-        job = _job(row)
-        if job.status in ("succeeded", "failed"):
-            raise JobEnded(f"the job has {job.status}")
-        return job
+        database, found = await self._find(job_id, by)
 
-    async def _find(self, job_id: str, reader: Principal) -> tuple[Reader, Row]:
+        async def work(uow: UnitOfWork) -> Job:
+            await uow.fetch(_CANCEL, job_id, [found["kind"]], _owner(by), by.scope)
+            row = await uow.fetchrow(_READ, job_id, [found["kind"]], _owner(by))
+            job = _job(row or found)
+            if job.status in ("succeeded", "failed"):
+                raise JobEnded(f"the job has {job.status}")
+            return job
+
+        return await Transact[UnitOfWork](database, lambda uow: uow)(work)
+
+    async def _find(self, job_id: str, reader: Principal) -> tuple[Database, Row]:
         for database, kinds in self._modules:
             row = await database.fetchrow(_READ, job_id, kinds, _owner(reader))
             if row is not None:
