@@ -64,9 +64,6 @@ class Money(msgspec.Struct, frozen=True, order=False, forbid_unknown_fields=True
     def __lt__(self, other: "Money") -> bool:
         return self.amount < self._same(other).amount
 
-    def __le__(self, other: "Money") -> bool:
-        return self.amount <= self._same(other).amount
-
     def __str__(self) -> str:
         return f"{Decimal(self.amount).scaleb(-self.exponent):,} {self.currency}"
 

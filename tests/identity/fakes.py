@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from modules.identity.domain.errors import InvalidAddress
 from modules.identity.domain.ports import MailedLink, Turn, Work
 from modules.identity.domain.refresh import ABSOLUTE, IDLE, Presented
 from modules.identity.domain.user import Candidate, Registration, Role, User
@@ -180,6 +181,8 @@ class FakeQueries:
 
 class FakeAddresses:
     def normalised(self, text: str) -> str:
+        if "@" not in text:
+            raise InvalidAddress("no address")
         return text.strip()
 
 

@@ -302,3 +302,32 @@ async def test_appointing_leaves_an_existing_account_alone(identity: Identity) -
     assert await identity.administration.appoint(email=EMAIL, name="Ada", password=OTHER, roles=[Role.ADMIN]) is None
     (user,) = identity.store.rows.users.values()
     assert (user.roles, user.verified) == (frozenset({Role.CUSTOMER}), False)
+
+
+async def test_a_link_is_of_no_use_once_the_account_has_another_address(identity: Identity) -> None:
+    await identity.register()
+    token = await identity.link_token()
+    (user,) = identity.store.rows.users.values()
+    user.email = "ada@elsewhere.example"
+    with pytest.raises(LinkUnusable):
+        await identity.accounts.verify(token)
+    assert not user.verified
+
+
+async def test_what_is_no_address_is_refused_like_one_that_nobody_has(identity: Identity) -> None:
+    with pytest.raises(BadCredentials):
+        await identity.sign_in.log_in(email="no address", password=PASSWORD)
+    assert identity.diary == ["turn", "take", "match"]
+
+
+async def test_a_password_that_is_changed_while_it_is_checked_lets_nobody_in(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    await identity.logged_in()
+    (user,) = identity.store.rows.users.values()
+
+    async def matches(password: str, stored: str | None) -> bool:
+        user.password_hash = "1:changed in the meantime"
+        return True
+
+    monkeypatch.setattr(identity.passwords, "matches", matches)
+    with pytest.raises(BadCredentials):
+        await identity.sign_in.log_in(email=EMAIL, password=PASSWORD)

@@ -4,7 +4,7 @@ import pytest
 
 from modules.identity.public import Contact
 from modules.notifications.domain.notification import Status
-from modules.notifications.domain.ports import Undeliverable
+from modules.notifications.domain.ports import Mail, Undeliverable
 from modules.notifications.domain.service import Notifier
 from modules.notifications.infra.identity import IdentityAdapter
 from modules.notifications.infra.orders import OrdersAdapter
@@ -122,3 +122,27 @@ async def test_a_cancelled_order_is_told_and_an_unknown_one_is_not():
     await office.notifier.order_cancelled("evt_1", "ord_1")
     await office.notifier.order_cancelled("evt_2", "ord_unknown")
     assert office.subjects == ["Your order 100001 was cancelled"]
+
+
+async def test_who_cannot_be_written_to_is_told_nothing():
+    office = Office(orders=(order(), order("ord_2", user_id="usr_gone")))
+    await office.notifier.order_paid("evt_1", "ord_1")
+    await office.notifier.order_paid("evt_2", "ord_2")
+    await office.notifier.registration_repeated("evt_3", "usr_gone", verified=True)
+    assert office.mailbox.mails == []
+    assert office.transact.notifications.kept == {}
+
+
+async def test_who_is_overtaken_while_sending_tells_nothing_a_second_time(monkeypatch: pytest.MonkeyPatch):
+    """Its claim had run out, and another worker has sent the same mail under the same id."""
+    office = Office(ADA)
+    send = office.mailbox.send
+
+    async def overtaken(mail: Mail) -> None:
+        await send(mail)
+        (notification,) = office.transact.notifications.kept.values()
+        await office.transact.notifications.end(notification, Status.SENT)
+
+    monkeypatch.setattr(office.mailbox, "send", overtaken)
+    await office.notifier.verify_address("evt_1", "usr_ada")
+    assert (office.states, office.transact.events) == ([Status.SENT], [])

@@ -23,6 +23,7 @@ from modules.orders.domain.order import (
 )
 from modules.orders.domain.owner import Owner
 from modules.orders.domain.totals import Offer, PricedLine, price_lines, sum_of
+from modules.orders.domain.views import cart_view, order_view
 from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money
 
@@ -250,3 +251,25 @@ def test_goods_that_have_left_are_returned_not_cancelled() -> None:
     one.fulfilment_status = FulfilmentStatus.PARTIAL
     with pytest.raises(IllegalTransition):
         one.cancel("changed my mind")
+
+
+def test_a_payment_may_arrive_in_parts() -> None:
+    one = placed()
+    assert [one.record_capture(sum_so_far) for sum_so_far in (100, 300, one.total.amount)] == [False, False, True]
+    assert one.payment_status is PaymentStatus.PAID
+
+
+def test_only_a_draft_s_completion_can_fail() -> None:
+    with pytest.raises(IllegalTransition):
+        placed().fail_attempt("payment_declined")
+
+
+def test_a_draft_is_not_shown() -> None:
+    with pytest.raises(ValueError, match="draft"):
+        order_view(draft())
+
+
+def test_what_is_not_sold_any_more_is_shown_without_a_price() -> None:
+    shown = cart_view(cart(("var_a", 1)), [None])
+    assert (shown.items[0].variant_id, shown.items[0].unit_price, shown.total) == ("var_a", None, Money(0, "USD"))
+    assert "items" not in [requirement.code for requirement in shown.requirements]

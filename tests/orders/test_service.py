@@ -8,7 +8,7 @@ from modules.orders.domain.cancellation import CancellationSteps
 from modules.orders.domain.cart import Address, CartDetails
 from modules.orders.domain.carts import CartService, hash_of
 from modules.orders.domain.checkout import CheckoutService
-from modules.orders.domain.completion import CompletionSteps
+from modules.orders.domain.completion import CompleteCart, CompletionSteps, intent_of
 from modules.orders.domain.errors import CartIncomplete, CartNotOpen, NotSellable, PriceChanged
 from modules.orders.domain.orders import OrderService
 from modules.orders.domain.views import CartView, Completion, OrderView, StillRunning
@@ -16,6 +16,7 @@ from modules.orders.public import OrderCancelled, OrderPaid, OrderPlaced
 from shared.domain.context import Principal
 from shared.domain.errors import IllegalTransition, NotFound, StaleVersion
 from shared.domain.money import Money, UnknownCurrency
+from shared.domain.saga import Underway
 from tests.orders import fakes
 
 ADA = Principal(kind="user", id="usr_ada", roles=frozenset({"customer"}))
@@ -246,3 +247,39 @@ async def test_an_order_is_seen_by_its_owner_and_by_staff(shop: Shop) -> None:
     for deed in (shop.orders.read(EVE, order.id), shop.orders.cancel(EVE, order.id, "mine", None)):
         with pytest.raises(NotFound):
             await deed
+
+
+async def test_when_placing_fails_money_and_stock_go_back_and_the_cart_is_open_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(*_: object) -> None:
+        raise NotFound("the draft is gone")
+
+    monkeypatch.setattr(fakes.Checkouts, "lock_to_place", gone)
+    cart = await shop.filled()
+    failed = await shop.checkout.complete(ADA, cart.id, cart.total, "pm_ok")
+    assert isinstance(failed, Completion)
+    assert failed.failure is not None
+    assert (shop.stock.on_hand, shop.payment.authorized, shop.told()) == ({"VAR_A": 5}, {}, [])
+    assert (await shop.carts.read(ADA, cart.id)).status == "open"
+
+
+async def test_what_takes_longer_than_the_request_goes_on_without_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, cart = await shop.order(), await shop.filled()
+
+    async def slowly(*_: object, **__: object) -> Underway:
+        return Underway()
+
+    monkeypatch.setattr(fakes.Sagas, "run", slowly)
+    completing = await shop.checkout.complete(ADA, cart.id, cart.total, "pm_ok")
+    cancelling = await shop.orders.cancel(ADA, order.id, "changed my mind", None)
+    assert isinstance(completing, StillRunning)
+    assert isinstance(cancelling, StillRunning)
+    assert [completing.status, cancelling.status] == ["running", "running"]
+    assert {completing.operation_id, cancelling.operation_id} <= shop.database.store.begun.keys()
+
+
+def test_nothing_is_captured_before_it_is_authorised() -> None:
+    state = CompleteCart(
+        cart_id="crt_1", order_id="ord_1", attempt_key="ord_1:1", amount=Money(1, "USD"), payment_method="pm_ok", lines=[], hold_seconds=900
+    )
+    with pytest.raises(ValueError, match="authorised"):
+        intent_of(state)

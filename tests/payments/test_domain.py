@@ -311,3 +311,11 @@ def test_every_account_that_is_posted_to_is_in_the_chart():
     everything = (ledger.authorized, ledger.released, ledger.captured, ledger.refunded, ledger.refund_reversed)
     posted = {posting.account for book in everything for posting in book(attempt(Operation.CAPTURE)).postings}
     assert posted == set(ledger.ACCOUNTS)
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_that_it_is_under_way_is_news_of_nothing_else(operation: Operation):
+    payment = intent(IntentStatus.PROCESSING, authorized=0)
+    version, heard = payment.version, attempt(operation)
+    assert settlement.settle(payment, heard, Outcome(news=News.PROCESSING)) == settlement.Effects()
+    assert (heard.status, payment.version) == (AttemptStatus.UNKNOWN, version)

@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from shared.domain.errors import StaleVersion
 from shared.domain.money import Money
 
 
@@ -99,7 +98,3 @@ class Attempt:
         self.status, self.version = status, self.version + 1
         self.failure = (outcome.failure or "refused") if status in (AttemptStatus.REFUSED, AttemptStatus.REVERSED) else None
         return True
-
-    def expect_version(self, expected: int | None) -> None:
-        if expected is not None and expected != self.version:
-            raise StaleVersion(f"the attempt is at version {self.version}")

@@ -101,9 +101,7 @@ class Clearing:
         attempt = errand.attempt
         try:
             async with asyncio.timeout(min(self._timeout_s, current().seconds_left(self._timeout_s))):
-                outcome = None if errand.fresh else await self._provider.find(attempt.id)
-                if outcome is None and errand.held and monotonic() < errand.since + SLACK_S:
-                    outcome = await self._send(errand.intent, attempt)
+                outcome = await self._ask_or_send(errand)
         except (TimeoutError, ProviderSilent):
             outcome = None
         if outcome is not None and outcome.news is not News.PROCESSING:
@@ -111,6 +109,12 @@ class Clearing:
         if errand.held and monotonic() < errand.since + self.claim_s:
             await self._transact(lambda work: work.payments.mark_unknown(attempt.id))
         return None
+
+    async def _ask_or_send(self, errand: Errand) -> Outcome | None:
+        outcome = None if errand.fresh else await self._provider.find(errand.attempt.id)
+        if outcome is None and errand.held and monotonic() < errand.since + SLACK_S:
+            return await self._send(errand.intent, errand.attempt)
+        return outcome
 
     def _send(self, intent: Intent, attempt: Attempt) -> Awaitable[Outcome]:
         authorization = intent.authorization or ""
