@@ -33,6 +33,10 @@ ONE_BY_ONE: Final = "one by one:"
 _ODD: Final = frozenset("13579bdf")
 
 
+Sent = tuple[str | None, str]
+"""A statement with the role that sends it: the same words in another module's schema are another statement."""
+
+
 class Repeat(msgspec.Struct, frozen=True):
     """A statement that was sent OFTEN or more often. `at` is the code that sent it, before its callers."""
 
@@ -56,8 +60,8 @@ class Context:
     deadline: float | None = None
     sql_count: int = 0
     sql_seconds: float = 0.0
-    sent: dict[str, int] | None = None
-    loops: dict[str, str] = field(default_factory=dict)
+    sent: dict[Sent, int] | None = None
+    loops: dict[Sent, str] = field(default_factory=dict)
     log: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -78,14 +82,14 @@ class Context:
         self.sql_count += other.sql_count
         self.sql_seconds += other.sql_seconds
         if self.sent is not None and other.sent:
-            for sql, times in other.sent.items():
-                self.sent[sql] = self.sent.get(sql, 0) + times
+            for statement, times in other.sent.items():
+                self.sent[statement] = self.sent.get(statement, 0) + times
             self.loops |= other.loops
 
     def repeats(self) -> list[Repeat]:
         """The N+1 of this piece of work."""
         sent = self.sent or {}
-        return [Repeat(" ".join(sql.split()), sent[sql], at) for sql, at in self.loops.items() if sql in sent]
+        return [Repeat(" ".join(one[1].split()), sent[one], at) for one, at in self.loops.items() if one in sent]
 
 
 _context: ContextVar[Context | None] = ContextVar("tenon_context", default=None)

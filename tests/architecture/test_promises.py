@@ -13,6 +13,8 @@ from shared.api.operation import Operation
 from shared.api.options import OPT_OPERATION, OPT_RULE
 from shared.domain.policy import Rule
 from shared.infra.config import load
+from tests.architecture.tree import ROOT
+from tests.support.lists import of_modules
 
 CREDENTIALS: Final = {"logIn", "refreshTokens", "createCart"}
 """They answer with one, and so take no key: nothing that opens a door is kept."""
@@ -72,6 +74,13 @@ def test_an_action_may_name_the_version_that_was_read(operation: Operation):
 def test_a_list_is_walked_by_pages(operation: Operation):
     is_list = operation.id.startswith(("list", "search"))
     assert (operation.binding.paging is not None) == (is_list and operation.id not in WHOLE)
+
+
+def test_the_lists_of_every_module_are_tried_on_large_tables():
+    """Each of these files compares what it knows with what its module has: see tests/support/lists.py."""
+    with_lists = of_modules()
+    assert sum(map(len, with_lists.values())) > 10
+    assert [module for module in with_lists if not (ROOT / "tests" / module / "test_lists.py").exists()] == []
 
 
 @pytest.mark.parametrize(("operation", "path"), [pytest.param(each, path, id=each.id) for each, path, _ in MOUNTED])

@@ -6,6 +6,7 @@ import asyncpg
 import httpx
 
 from entrypoints.container import Root
+from tests.support.plans import explain
 
 
 async def note(dsn: str) -> bool:
@@ -33,3 +34,22 @@ async def test_a_file_has_a_database_of_its_own_which_its_fixtures_share(admin_d
 async def test_a_fresh_container_has_a_database_of_its_own(fresh_container: Root, fresh_client: httpx.AsyncClient):
     assert not await note(fresh_container.settings().database_url)
     assert (await fresh_client.get("/v1/products")).json()["data"] == []
+
+
+async def test_a_plan_tells_what_was_looked_at_wanted_or_not(empty_database: str):
+    admin = await asyncpg.connect(empty_database)
+    await admin.execute("""
+        create table shelf (id integer primary key, kind text not null);
+        insert into shelf select n, case when n <= 5 then 'rare' else 'common' end from generate_series(1, 20000) n;
+        analyze shelf;
+        set plan_cache_mode = force_generic_plan;
+        set enable_bitmapscan = off
+    """)
+    walked = await explain(admin, "select id from shelf where id < $1 order by id desc limit 3", [15_000])
+    assert (walked.scanned(), walked.read()) == (set(), 3)
+    assert walked.pages() < 10
+    thrown_away = await explain(admin, "select id from shelf where kind = $1 order by id desc limit 3", ["rare"])
+    assert (thrown_away.scanned(), thrown_away.read()) == (set(), 19_998)
+    assert thrown_away.pages() > 50
+    assert (await explain(admin, "select max(kind) from shelf", [])).scanned() == {"shelf"}
+    await admin.close()

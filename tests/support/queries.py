@@ -32,10 +32,10 @@ class Spent:
 
     def listed(self) -> str:
         """Each statement with how often it was sent, in the order of their first time."""
-        sent: Counter[str] = Counter()
+        sent: Counter[tuple[str | None, str]] = Counter()
         for context in self.contexts:
             sent.update(context.sent or {})
-        return "\n".join(f"{times:4} times {' '.join(statement.split())}" for statement, times in sent.items())
+        return "\n".join(f"{times:4} times {' '.join(sql.split())}" for (_, sql), times in sent.items())
 
 
 _spent: ContextVar[Spent | None] = ContextVar("tenon_test_spent", default=None)

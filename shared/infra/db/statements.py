@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 import msgspec
 
+from shared.domain import guard
 from shared.domain.context import OFTEN, ONE_BY_ONE, current
 from shared.infra.db.connections import Connection
 from shared.infra.db.repeats import sender
@@ -78,6 +79,7 @@ def count(sql: str, started: float) -> None:
     context.sql_count += 1
     context.sql_seconds += perf_counter() - started
     if context.sent is not None:
-        times = context.sent[sql] = context.sent.get(sql, 0) + 1
+        one = (guard.holding(), sql)
+        times = context.sent[one] = context.sent.get(one, 0) + 1
         if times == OFTEN and ONE_BY_ONE not in sql:
-            context.loops[sql] = sender()
+            context.loops[one] = sender()

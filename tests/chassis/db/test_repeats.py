@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from shared.api.answers import Reply, ok
 from shared.api.routes import get
 from shared.domain.context import OFTEN, Context, begin
+from shared.domain.guard import hold, let_go
 from shared.domain.policy import public
 from shared.infra.db.loader import Loader
 from shared.infra.db.repeats import watched
@@ -60,6 +61,14 @@ async def test_a_few_times_are_no_loop_nor_are_other_statements_nor_those_that_s
         await database.fetch(f"select {number}")
     for _ in range(OFTEN):
         await database.fetch("select 1 /* one by one: for a reason */")
+    assert context.repeats() == []
+
+
+async def test_the_same_words_in_another_schema_are_another_statement(database, context):
+    for role in range(OFTEN):
+        held = hold(f"tenon_{role}")
+        count(BALANCE, perf_counter())
+        let_go(held)
     assert context.repeats() == []
 
 
