@@ -51,8 +51,12 @@ test: lint types contracts sql $(LINTERS) ## The whole truth: lint, types, contr
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: test-all
-test-all: lint types contracts sql $(LINTERS) ## As test, and the tests that run for minutes
-	@$(BIN)/pytest -n $(WORKERS) -m "" $(ARGS)
+test-all: lint types contracts sql $(LINTERS) ## As test, and the tests that run for minutes, and how much of the code all of them reach
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) -m "" $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --fail-under=92
+	@$(BIN)/coverage report --fail-under=100 --include='modules/*/domain/*,shared/domain/*'
 
 .PHONY: bench
 bench: $(READY) $(BENCH_READY) $(FASTIFY_READY) ## What the application costs, beside its peers; writes benchmarks/RESULTS.md (ARGS="--only reads,stack")

@@ -27,6 +27,7 @@ REFERENCE: Final = re.compile(r"`([\w./-]+/[\w./-]+|[\w-]+\.toml)(?:::(\w+))?`")
 SHOWN: Final = ("CONTRIBUTING.md", "AGENTS.md")
 ELSEWHERE: Final = {
     "make test": (".ci/run", "make test"),
+    "make test-all": (".github/workflows/ci.yml", "make test-all"),
     "make new-module name=loyalty": ("tests/developer/test_new_module.py", '"new-module", "name=loyalty"'),
     ".venv/bin/ruff check .": ("Makefile", "$(BIN)/ruff check ."),
     ".venv/bin/ruff format --check .": ("Makefile", "$(BIN)/ruff format --check ."),
