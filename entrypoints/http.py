@@ -13,6 +13,7 @@ from shared.api.jobs import JobRoutes
 from shared.api.middleware import EdgeOptions, nobody
 from shared.api.operations import POLICY, OperationRoutes
 from shared.api.wiring import Part, build_app
+from shared.domain.context import SYSTEM, Context, begin
 from shared.infra import tracing
 from shared.infra.config import Settings
 from shared.infra.db.connections import background
@@ -67,6 +68,7 @@ def database(module: Module) -> Check:
 
     async def probe() -> None:
         background.set(True)  # in a place of its own: a process whose requests have taken theirs is busy, and ready all the same
+        begin(Context(principal=SYSTEM))  # a statement for each module, which are not the request's
         await module.database.fetchval("select 1")
 
     return Check(f"database:{module.name}", probe)

@@ -26,10 +26,10 @@ from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.infra.config import load
 from tests.chassis.waiting import until
 from tests.journeys.buyers import Buyer, at_once, buyers, outcome
-from tests.journeys.facts import Level, assert_books_balance, assert_paid_once, levels_of, orders_of
-from tests.journeys.system import Api, System, nothing_running
+from tests.journeys.facts import Level, assert_books_balance, assert_each_paid_once, levels_of
+from tests.journeys.system import PATIENCE_S, Api, System, nothing_running
 from tests.support.application import environment
-from tests.support.shop import Goods
+from tests.support.shop import ADDRESS, Goods
 
 BOOKED: Final = "payments.ledger_transaction"
 VARIANTS: Final = "catalog.variant"
@@ -162,9 +162,7 @@ async def everybody_insists(api: Api, crowd: Sequence[Buyer], keys: Sequence[str
 
 async def assert_all_paid_once(system: System, goods: Goods, crowd: Sequence[Buyer]) -> None:
     await system.quiet()
-    orders = await orders_of(system, crowd)
-    for buyer in crowd:
-        await assert_paid_once(system, buyer, orders[buyer.cart_id])
+    await assert_each_paid_once(system, crowd)
     assert await levels_of(system, goods.sku) == {goods.sku: Level(len(crowd), len(crowd), 0)}
     await assert_books_balance(system)
 
@@ -258,3 +256,74 @@ async def test_valkey_hangs_dies_and_comes_back(system: System, api: Api, server
 
 async def was(seen: Seen, status: str) -> bool:
     return seen.ready[status] > 0
+
+
+async def insisted(api: Api, method: str, path: str, body: object, **headers: str) -> httpx.Response:
+    """Asked again for as long as the answer invites to."""
+
+    async def ask() -> httpx.Response | None:
+        answer = await api.client.request(method, path, json=body, headers=headers)
+        return None if not answer.is_success and answer.json()["retryable"] else answer
+
+    return await until(ask, within_s=PATIENCE_S)
+
+
+async def buys(api: Api, goods: Goods) -> Buyer:
+    """A customer from the first to the last click, who is not put off."""
+    begun = (await insisted(api, "POST", "/v1/carts", {"currency": "USD"})).json()
+    who, path = {"Cart-Token": begun["token"]}, f"/v1/carts/{begun['cart']['id']}"
+    email = f"buyer.{secrets.token_hex(6)}@example.org"
+    filled = await insisted(api, "PATCH", path, {"email": email, "shipping_address": ADDRESS}, **who, **{"If-Match": '"1"'})
+    assert filled.status_code in (200, 412), filled.text  # stale: it had happened, and its answer was lost
+    item = {"variant_id": goods.variant_id, "quantity": 1}
+    cart = await insisted(api, "POST", f"{path}/items", item, **who, **{"Idempotency-Key": secrets.token_hex(8)})
+    assert cart.status_code == 200, cart.text
+    customer = Buyer(who, email, cart.json())
+    assert outcome(await customer.insists(api)) == SOLD
+    return customer
+
+
+@pytest.mark.soak
+async def test_customers_go_on_buying_while_everything_fails_in_turn(system: System, api: Api, servers: Servers) -> None:
+    goods, over = await api.shop.goods(10_000), asyncio.Event()
+    crowd: list[Buyer] = []
+
+    async def customer() -> None:
+        while not over.is_set():
+            crowd.append(await buys(api, goods))
+
+    async def hang() -> None:
+        servers.signal_postgres(signal.SIGSTOP)
+        await asyncio.sleep(3)  # the length of the outage
+        servers.signal_postgres(signal.SIGCONT)
+
+    async def crash() -> None:
+        await asyncio.to_thread(servers.crash_postgres)
+        await system.look_again()
+
+    async def end_sessions() -> None:
+        for _ in range(20):
+            await system.admin.fetchval(EVERY_SESSION)
+            await asyncio.sleep(0.05)  # the pace of the storm
+
+    async def kill_valkey() -> None:
+        os.kill(servers.valkey.pid, signal.SIGKILL)
+        await asyncio.to_thread(servers.restart_valkey)
+
+    async with watched(api) as seen, asyncio.TaskGroup() as group:
+        for _ in range(CROWD):
+            group.create_task(customer())
+        for fail in [crash, end_sessions, hang, kill_valkey] * 4:
+            await fail()
+            await until(lambda: recovered(api))
+        over.set()
+    assert seen.ready["not_ready"]
+    await system.quiet()
+    await assert_each_paid_once(system, crowd)
+    assert await levels_of(system, goods.sku) == {goods.sku: Level(10_000, len(crowd), 0)}
+    await assert_books_balance(system)
+
+
+async def recovered(api: Api) -> bool:
+    answer = await api.client.get("/health/ready")
+    return answer.status_code == 200 and answer.json()["status"] == "ready"

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +26,11 @@ from entrypoints.process import build_worker
 from shared.infra.config import Settings
 from tests.chassis.waiting import until
 from tests.journeys.buyers import Buyer, at_once, buyers, outcome
-from tests.journeys.facts import Level, assert_books_balance, assert_paid_once, levels_of, orders_of
+from tests.journeys.facts import Level, assert_books_balance, assert_each_paid_once, levels_of
 from tests.journeys.system import Api, Running, System, nothing_running
 from tests.support.collector import collector, spans_in
 from tests.support.processes import start
-from tests.support.shop import Goods
+from tests.support.shop import Goods, Shop
 
 BOOKED: Final = "payments.ledger_transaction"
 PLACED: Final = "orders.event"
@@ -97,8 +98,9 @@ async def says(process: Running, what: str) -> None:
 async def ended_well(system: System, process: Running, status: int = 0) -> None:
     """With that status, and without a word about anything that was left behind."""
     assert await system.ended(process) == status, said(process)
-    assert UNCLEAN.search(said(process)) is None, said(process)
-    assert '"event":"stopped"' in said(process)
+    words = said(process)
+    assert [line for line in words.splitlines() if UNCLEAN.search(line)] == []
+    assert '"event":"stopped"' in words
 
 
 async def crowd_of(stays: Api, size: int = CROWD) -> tuple[Goods, list[Buyer], list[str]]:
@@ -115,9 +117,7 @@ async def assert_all_paid_once(system: System, goods: Goods, crowd: list[Buyer])
     """When another worker, in this process, has done what is left."""
     await build_worker(system.root).drain()
     await system.quiet()
-    orders = await orders_of(system, crowd)
-    for buyer in crowd:
-        await assert_paid_once(system, buyer, orders[buyer.cart_id])
+    await assert_each_paid_once(system, crowd)
     assert await levels_of(system, goods.sku) == {goods.sku: Level(len(crowd), len(crowd), 0)}
     await assert_books_balance(system)
 
@@ -242,6 +242,85 @@ async def test_a_worker_passes_on_the_sagas_that_it_goes_on_with(system: System,
     await ended_well(system, worker)
     await assert_all_paid_once(system, goods, crowd)
     assert await system.admin.fetchval(REPEATED.format(module="payments")) == 0
+
+
+class Balancer(httpx.AsyncBaseTransport):
+    """As in front of a system in earnest: whoever says that it is not ready gets no requests any more."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[Api, httpx.AsyncHTTPTransport]] = []
+        self._turns = count()
+        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        door, transport = self.open[next(self._turns) % len(self.open)]
+        request.url = request.url.copy_with(host=door.client.base_url.host, port=door.client.base_url.port)
+        return await transport.handle_async_request(request)
+
+    async def look(self, system: System, over: asyncio.Event) -> None:
+        while not over.is_set():
+            doors = system.apis[1:]
+            ready = [door for door, answers in zip(doors, await at_once(is_ready(door) for door in doors), strict=True) if answers]
+            self.open = [(door, self._transports.setdefault(door.name, httpx.AsyncHTTPTransport())) for door in ready] or self.open
+            await asyncio.sleep(0.05)  # the pace of the probes
+
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
+
+    async def is_open(self) -> bool:
+        return bool(self.open)
+
+
+async def is_ready(api: Api) -> bool:
+    """No answer soon is none."""
+    with suppress(httpx.TransportError, TimeoutError):
+        async with asyncio.timeout(2):
+            return (await asked(api, "/health/ready")).status_code == 200
+    return False
+
+
+@pytest.mark.soak
+async def test_nobody_notices_a_deployment(system: System, stays: Api) -> None:
+    """All processes are replaced one after the other, and no customer finds a connection closed or refused."""
+    goods, over, balancer = await stays.shop.goods(10_000), asyncio.Event(), Balancer()
+    crowd: list[Buyer] = []
+    client = httpx.AsyncClient(base_url="http://shop", transport=balancer, timeout=60)
+    shop = replace(stays, client=client, shop=Shop(client, system.root))
+    noticed = {**LOUD, "TENON_NOTICE_SECONDS": "5"}
+
+    async def customer() -> None:
+        while not over.is_set():
+            [buyer] = await buyers([shop], [[(goods, 1)]])
+            assert outcome(await buyer.insists(shop)) == SOLD
+            crowd.append(buyer)
+
+    async def deploy() -> None:
+        old = [*system.apis[1:], *system.workers]
+        worker = system.start_worker(**noticed)
+        await system.ready(system.start_api(**noticed))
+        await says(worker, "working")
+        for process in old:
+            process.child.ask(signal.SIGTERM)
+            await ended_well(system, process)
+
+    await deploy()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(balancer.look(system, over))
+        await until(balancer.is_open)
+        for _ in range(CROWD):
+            group.create_task(customer())
+        for _ in range(6):
+            await deploy()
+        over.set()
+    await client.aclose()
+    await system.quiet()
+    await assert_each_paid_once(system, crowd)
+    assert await levels_of(system, goods.sku) == {goods.sku: Level(10_000, len(crowd), 0)}
+    for module in ("notifications", "payments"):
+        assert await system.admin.fetchval(REPEATED.format(module=module)) == 0
+    for process in (*system.apis[1:], *system.workers):
+        assert await system.asked_to_end(process) == 0
 
 
 async def test_a_signal_before_it_has_started_ends_it_all_the_same(system: System) -> None:

@@ -88,6 +88,13 @@ async def assert_paid_once(system: System, buyer: Buyer, order: OrderFacts) -> N
     assert mails(system)[buyer.email] == 1
 
 
+async def assert_each_paid_once(system: System, buyers: Sequence[Buyer]) -> None:
+    orders, told = await orders_of(system, buyers), mails(system)
+    assert [order.traces for order in orders.values() if order.traces != PAID] == []
+    assert {buyer.cart_id for buyer in buyers} == orders.keys()
+    assert [buyer.email for buyer in buyers if told[buyer.email] != 1] == []
+
+
 async def assert_untouched(system: System, buyer: Buyer, draft: OrderFacts) -> None:
     """The cart is open, and nothing is held for it, booked or told."""
     assert (await buyer.sees_cart(system.apis[0]))["status"] == "open"

@@ -48,7 +48,14 @@ class Wakeup:
         """Tell other processes, and hear them."""
         database = self._databases[0]
         async with database.connections.session(database.role) as connection:
-            await connection.add_listener(CHANNEL, self._heard)
+            ourselves = connection.get_server_pid()  # not later: the last notification may come when the connection is gone
+
+            def heard(_: object, pid: int, channel: str, payload: object) -> None:
+                if pid != ourselves:
+                    for module in str(payload).split(","):
+                        self._ring_here(module)
+
+            await connection.add_listener(CHANNEL, heard)
             lost = asyncio.Event()
 
             def ended(_: object) -> None:
@@ -71,11 +78,6 @@ class Wakeup:
         except Exception:
             self._unsaid |= said
             raise
-
-    def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
-        if pid != connection.get_server_pid():
-            for module in str(payload).split(","):
-                self._ring_here(module)
 
     def _ring_here(self, module: str) -> None:
         for ear in self._ears.get(module, ()):

@@ -12,7 +12,7 @@ from shared.infra.db.transact import Transact
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.saga.engine import SagaEngine, Timing
 from shared.infra.saga.worker import AT_ONCE, SagaWorker
-from shared.infra.supervisor import Supervisor
+from shared.infra.supervisor import Supervisor, supervised
 from shared.module import Module
 from tests.chassis.saga.shop import Purchase, Receipt, Shop, Story, Work
 
@@ -124,3 +124,36 @@ async def test_a_stop_ends_between_two_steps_and_leaves_the_rest_to_others(shop_
         assert (await Story.of(shop, "interrupted")).calls == {"reserve": 1}
         await shop.drain()
         assert (await Story.of(shop, "interrupted")).state == "done"
+
+
+async def test_what_runs_goes_on_when_its_loop_crashes(shop_url):
+    """It was cancelled once, and waited for its claim to run out."""
+    called, go_on = asyncio.Event(), asyncio.Event()
+    async with Shop(shop_url) as shop:
+        act = shop.neighbour.act
+
+        async def slowly(step, call):
+            called.set()
+            await go_on.wait()
+            return await act(step, call)
+
+        shop.neighbour.act = slowly  # type: ignore[method-assign] # a call that takes its time
+        await shop.buy("slow", patience_s=0.0)
+        module = Module(name="shop", database=shop.database, work=Work, sagas=[shop.saga])
+        [loop] = SagaWorker([module], Wakeup([shop.database]), Timing(poll=0.01)).loops()
+        async with supervised([loop]):
+            await called.wait()
+            await shop.database.fetch("alter table saga rename to away")
+
+            async def crashed() -> bool:
+                return loop.crashes > 0
+
+            await until(crashed)
+            await shop.database.fetch("alter table away rename to saga")
+            go_on.set()
+
+            async def done() -> bool:
+                return (await Story.of(shop, "slow")).state == "done"
+
+            await until(done)
+        assert await shop.database.fetchval("select token from saga where key = 'slow'") == 2  # of whoever began it, and of one worker
