@@ -14,6 +14,9 @@ CHANNEL: Final = "tenon"
 APART_S: Final = 0.01
 CHECK_CONNECTION_S: Final = 30.0
 
+_NOTIFY: Final = "select pg_notify($1, $2), set_config('synchronous_commit', 'off', true)"
+"""Without waiting for a disk: a notification that a crash loses is made good by the next look at the log."""
+
 
 class Wakeup:
     """Rings for a module when one of its transactions has recorded an event, a task, the wake-up of a saga or one
@@ -74,7 +77,7 @@ class Wakeup:
         self._something.clear()
         said, self._unsaid = self._unsaid, set()
         try:
-            await connection.execute("select pg_notify($1, $2)", CHANNEL, ",".join(sorted(said)))
+            await connection.execute(_NOTIFY, CHANNEL, ",".join(sorted(said)))
         except Exception:
             self._unsaid |= said
             raise
