@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from benchmarks import commands, events, hot, purchases, reads, stack, tasks, workers
+from benchmarks import commands, events, hot, overload, purchases, reads, stack, tasks, workers
 from benchmarks.report import Row
 from benchmarks.stage import Stage
 
@@ -13,6 +13,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Stage], Awaitable[list[Row]]]]] = {
     "commands": commands.rows,
     "purchases": purchases.rows,
     "hot": hot.rows,
+    "overload": overload.rows,
     "events": events.rows,
     "tasks": tasks.rows,
     "workers": workers.rows,

@@ -115,4 +115,5 @@ def as_in_production(database_url: str, redis_url: str, outbox: Path) -> dict[st
         "TENON_PUBLIC_URL": f"https://{HOST}",
         "TENON_METRICS_PORT": str(free_port()),
         "TENON_RATE_SCALE": "1000000",  # all clients of a benchmark have one address
+        "TENON_QUEUE_MILLISECONDS": "60000",  # and all of them are to be answered
     }

@@ -38,6 +38,7 @@ def create_app(root: Root, *, with_worker: bool = False, lifecycle: Lifecycle | 
             deadline_s=settings.request_seconds,
             development=settings.environment == "development",
             arrival_s=settings.arrival_seconds,
+            admission=root.shared.admission(),
             rate_scale=settings.rate_scale,
             proxies=settings.trusted_proxies,
             hosts=[urlsplit(settings.public_url).hostname or ""] if settings.production else (),

@@ -3,6 +3,7 @@
 from dependency_injector import containers, providers
 from redis.asyncio import Redis
 
+from shared.api.admission import Admission
 from shared.domain.clock import SystemClock
 from shared.infra.cache.store import CacheStore, installation
 from shared.infra.config import Settings
@@ -38,6 +39,7 @@ class SharedContainer(containers.DeclarativeContainer):
     )  # fmt: skip
     redis = providers.Singleton(Redis.from_pool, redis_pool)  # which closes the pool when it is closed
     limits = providers.Singleton(Limits, redis)
+    admission = providers.Singleton(Admission, settings.provided.queue_milliseconds, waiting=connections.provided.longest_wait)
     cache = providers.Singleton(CacheStore, redis, providers.Callable(installation, settings), changed=breakers.provided.changed)
 
     signer = providers.Singleton(Signer, providers.Callable(purpose, settings.provided.secret, "cursor"))

@@ -5,9 +5,10 @@ log line. Each is a small function; a request pays a few microseconds for all of
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from logging import ERROR, INFO, WARNING
 from time import perf_counter
@@ -17,16 +18,17 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from shared.api.admission import Admission
 from shared.api.auth import identify
-from shared.api.exchange import Exchange
+from shared.api.exchange import API_POLICY, SECURITY_HEADERS, Exchange
 from shared.api.failures import refusal_of
 from shared.api.problems import ProblemWriter
-from shared.api.refusals import BodyTooLarge, DeadlineExceeded, Fault, HeadersTooLarge, HostRefused, InvalidRequest
+from shared.api.refusals import BodyTooLarge, DeadlineExceeded, Fault, HeadersTooLarge, HostRefused, InvalidRequest, Overloaded
 from shared.api.tracing import ServerSpan, Spans, begin_trace, continued
-from shared.api.versioning import negotiate
+from shared.api.versioning import CURRENT, negotiate
 from shared.api.wire import Outgoing
 from shared.domain.authentication import Authenticator
-from shared.domain.context import Context, begin
+from shared.domain.context import Context, begin, current
 from shared.domain.errors import DomainError
 
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -35,6 +37,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 CORS_SECONDS: Final = b"600"
 EXPOSED: Final = b"ETag, Link, Location, Retry-After, Trace-Id, Api-Version, Idempotent-Replayed, RateLimit, RateLimit-Policy"
 
+PROBES: Final = "/health/"
+NO_STORE: Final = (b"cache-control", b"no-store")
 UNMATCHED: Final = "(unmatched)"
 
 _READ_HERE: Final = {
@@ -81,6 +85,7 @@ class EdgeOptions:
     development: bool = False
     rate_scale: float = 1.0
     proxies: int = 0
+    admission: Admission = field(default_factory=Admission)
     spans: Callable[[], Spans | None] = lambda: None
     trace_ratio: float = 0.0
     meter: Meter = nobody
@@ -101,6 +106,8 @@ class Edge:
         self._origins = frozenset(options.origins)
         self._deadline_s = options.deadline_s
         self._arrival_s = options.arrival_s
+        self._admission = options.admission
+        self._tells_at = 0.0
         self._development = options.development
         self._spans = options.spans
         self._trace_ratio = options.trace_ratio
@@ -110,7 +117,32 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
             await self._app(scope, receive, send)
-            return
+        elif scope["path"].startswith(PROBES):
+            await self._serve(scope, receive, send)
+        elif self._admission.enter(reads=scope["method"] in ("GET", "HEAD")):
+            try:
+                await self._serve(scope, receive, send)
+            finally:
+                self._admission.leave()
+        else:
+            await self._turn_away(scope, receive, send)
+
+    async def _turn_away(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Nothing is read and no line written for a request for which there is no place: who refuses slowly has no time to serve."""
+        trace_id = os.urandom(16).hex()
+        refusal = Overloaded("too many requests are under way; nothing was done")
+        problem = self._problems.write(refusal, instance=scope["path"], trace_id=trace_id)
+        headers = [*problem.headers, *SECURITY_HEADERS, API_POLICY, NO_STORE]
+        headers += (b"api-version", CURRENT.encode()), (b"trace-id", trace_id.encode())
+        if self._origins:
+            headers += self._cors(next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None))
+        self._meter(scope["method"], UNMATCHED, problem.status, 0.0, current())
+        if (now := perf_counter()) >= self._tells_at:
+            self._tells_at = now + 1.0
+            _log.warning("overloaded", refused=self._admission.refused, under_way=self._admission.under_way)
+        await Outgoing(problem.status, headers, problem.body)(scope, receive, send)
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers, size, repeated = read_headers(scope)
         context, span = self._begin(scope, headers.get("traceparent"))
         exchange = Exchange(
@@ -149,22 +181,27 @@ class Edge:
         try:
             check_shape(scope, size, repeated)
             check_length(headers.get("content-length"))
-            if self._hosts and not scope["path"].startswith("/health/"):
+            if self._hosts and not scope["path"].startswith(PROBES):
                 check_host(headers.get("host"), self._hosts)
             exchange.version = negotiate(headers.get("api-version"))
             if self._origins:
-                exchange.add(b"vary", b"Origin")
-                if (origin := headers.get("origin")) in self._origins and origin:
-                    exchange.add(b"access-control-allow-origin", origin.encode("latin-1"))
-                    exchange.add(b"access-control-expose-headers", EXPOSED)
-                    if scope["method"] == "OPTIONS":
-                        await answer_preflight(exchange)
-                        return False
+                origin = headers.get("origin")
+                for name, value in self._cors(origin):
+                    exchange.add(name, value)
+                if scope["method"] == "OPTIONS" and origin in self._origins:
+                    await answer_preflight(exchange)
+                    return False
             exchange.context.principal = await identify(self._authenticator, headers.get("authorization"), headers.get("cart-token"))
         except DomainError as refusal:
             await self._refuse(exchange, refusal)
             return False
         return True
+
+    def _cors(self, origin: str | None) -> list[tuple[bytes, bytes]]:
+        if not origin or origin not in self._origins:
+            return [(b"vary", b"Origin")]
+        allowed = (b"access-control-allow-origin", origin.encode("latin-1"))
+        return [(b"vary", b"Origin"), allowed, (b"access-control-expose-headers", EXPOSED)]
 
     def _with_allow(self, exchange: Exchange) -> Send:
         async def send(message: Message) -> None:

@@ -16,6 +16,7 @@ from shared.api.refusals import (
     InternalError,
     InvalidRequest,
     MalformedJson,
+    Overloaded,
     RateLimited,
     SlowRequest,
     UnknownApiVersion,
@@ -95,7 +96,7 @@ class Operation:
         if self.binding.body or self.idempotent != "never":
             yield from (BodyTooLarge, SlowRequest)
         if self.rate is not None:
-            yield RateLimited
+            yield from (RateLimited, Overloaded)
         if self.method != "GET":
             yield CommitOutcomeUnknown
         if self.idempotent != "never":

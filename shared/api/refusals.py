@@ -146,6 +146,13 @@ class DeadlineExceeded(Unavailable):
     title = "The deadline was exceeded"
 
 
+class Overloaded(Unavailable):
+    """The server has as much to do as it can do in good time, and refuses the rest at once; nothing was done."""
+
+    code = "overloaded"
+    title = "Too much to do"
+
+
 class NotReady(Unavailable):
     """The process cannot serve at the moment: it is starting, stopping, or without its database."""
 

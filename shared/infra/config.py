@@ -66,6 +66,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     arrival_seconds: Annotated[
         int, Meta(ge=1, le=120, description="How long the headers of a request may take to arrive, and then its body, in seconds.")
     ] = 10
+    queue_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="How long work may stand in a queue before requests are refused, in milliseconds.")
+    ] = 5
     keep_alive_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="How long an idle connection is kept, in seconds; longer than a load balancer keeps it.")
     ] = 75

@@ -28,6 +28,7 @@ PLACES: Final = {
     "benchmarks/http.py::served": "a group: its errors are raised where it ends",
     "benchmarks/logs.py::steadily": "a group: its errors are raised where it ends",
     "benchmarks/measure.py::each": "a group: its errors are raised where it ends",
+    "benchmarks/overload.py::arriving": "a group: its errors are raised where it ends",
     "benchmarks/stage.py::Stage.bare": "connections that are opened: an error ends the program",
     "benchmarks/workers.py::cost": "an error ends the program",
 }

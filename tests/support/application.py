@@ -48,6 +48,7 @@ def environment(database_url: str, redis_url: str, mail_url: str) -> dict[str, s
         "TENON_PUBLIC_URL": "http://test",
         "TENON_PASSWORD_MEMORY_KIB": "64",
         "TENON_RATE_SCALE": "1000",
+        "TENON_QUEUE_MILLISECONDS": "60000",
         "TENON_NOTICE_SECONDS": "0",
         "TENON_LOG_LEVEL": "warning",
     }
@@ -96,6 +97,7 @@ def alone(database_url: str, valkey_url: str, **settings: Any) -> SharedContaine
         "public_url": "https://shop.example",
         "mail_url": "file:///nowhere",
         "rate_scale": 1000.0,
+        "queue_milliseconds": 60_000,
     }
     return SharedContainer(settings=Settings(database_url=database_url, redis_url=valkey_url, **(usual | settings)))
 

@@ -88,13 +88,14 @@ class Lease:
 class _Waiter:
     """`given` ends with a connection of the role, or with None: the permission to open one."""
 
-    __slots__ = ("background", "given", "impatient", "role")
+    __slots__ = ("background", "given", "impatient", "role", "since")
 
     def __init__(self, role: str, background: bool) -> None:
         self.given: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self.role = role
         self.background = background
         self.impatient = False
+        self.since = monotonic()
 
 
 class Connections:
@@ -134,6 +135,11 @@ class Connections:
     @property
     def waiting(self) -> int:
         return len(self._waiters)
+
+    def longest_wait(self) -> float:
+        """For how many seconds the first request in the queue has been waiting."""
+        since = next((waiter.since for waiter in self._waiters if not waiter.background), None)
+        return 0.0 if since is None else monotonic() - since
 
     def by_role(self) -> dict[str, tuple[int, int]]:
         """How many connections are open, and how many of them idle."""
