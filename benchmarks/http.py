@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import uvicorn
@@ -55,10 +55,12 @@ async def clients() -> AsyncIterator[Clients]:
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncIterator[int]:
+async def served(app: App, http: type[asyncio.Protocol] | Literal["httptools"] = "httptools") -> AsyncIterator[int]:
     """The port of a server in this loop, set up as entrypoints/serving.py sets it up; the lifespan is the caller's."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, http=http, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve([listener]))

@@ -1,4 +1,4 @@
-"""How a figure is taken: what many short windows cost, each beside its peer's, so that a busy machine hits both."""
+"""How a figure is taken: what many short windows cost, each beside its peer's, so that a busy machine hits both, and least the best."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ CPU_OF_PROCESS = 2
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of many windows, and the quartiles."""
+    """The median of some windows, and the quartiles."""
 
     median: float
     low: float
@@ -59,7 +59,14 @@ def elapsed(window: Window) -> Cost:
 
 async def share(of_peer: Cost, ours: Cost, *, rounds: int) -> Spread:
     """Of what the peer gets done at some cost, how much ours does: 1 would mean that all else is free."""
-    return Spread.of([peer / own for peer, own in await pairs(of_peer, ours, rounds)])
+    peers, own = (undisturbed(side) for side in zip(*await pairs(of_peer, ours, rounds), strict=True))
+    return Spread.of([peer / each for peer, each in zip(peers, own, strict=True)])
+
+
+def undisturbed(costs: Sequence[float], part: int = 4) -> list[float]:
+    """The best quarter, or other part, of many windows: what else the machine did is in the rest. It slows the larger program more,
+    whose code is driven out of the processor's caches meanwhile."""
+    return sorted(costs)[: max(1, len(costs) // part)]
 
 
 async def pairs(of_peer: Cost, ours: Cost, rounds: int) -> list[tuple[float, float]]:

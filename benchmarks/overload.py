@@ -12,11 +12,14 @@ from functools import partial
 from time import process_time
 from typing import Final
 
+import msgspec
+
 from benchmarks.asgi import App, Refused, Request, send
 from benchmarks.measure import Spread, each, percentile
 from benchmarks.reads import product
 from benchmarks.report import Row
 from benchmarks.stage import Stage
+from entrypoints.children import free_port
 from entrypoints.container import compose
 from entrypoints.http import create_app
 from shared.api.admission import MOST, Admission
@@ -41,7 +44,7 @@ class Arrivals:
 
 async def rows(stage: Stage) -> list[Row]:
     requests = [Request("GET", f"/v1/products/{await product(stage)}") for _ in range(stage.some(32))]
-    root = compose(stage.settings)
+    root = compose(msgspec.structs.replace(stage.settings, metrics_port=free_port()))
     admission = Admission(QUEUE_MS, waiting=root.shared.connections().longest_wait, now=process_time)
     root.shared.admission.override(admission)
     app = create_app(root)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from benchmarks.asgi import Request, send
-from benchmarks.measure import Spread, Window, cpu, share
+from benchmarks.measure import Spread, Window, cpu, share, undisturbed
 from benchmarks.replay import again, recorded, replaying
 from benchmarks.report import Row
 from benchmarks.stage import Stage
@@ -39,7 +39,7 @@ async def alone(stage: Stage, goods: Goods) -> tuple[Spread, int]:
     completed = cpu(await completing(stage, goods, windows + 1))
     await completed()
     spent = [await completed() * 1000 / EACH for _ in range(windows)]
-    return Spread.of(spent), current().sql_count
+    return Spread.of(undisturbed(spent)), current().sql_count
 
 
 async def beside_bare(stage: Stage, goods: Goods) -> Spread:

@@ -20,13 +20,13 @@ WORSE: Final = 0.10
 """A steady figure that has become worse by more than this share is shown as a regression."""
 
 HOW = """
-Written by `make bench`. Each figure is the median of many short windows, with the quartiles. A ratio is what the application gets done
-with some CPU of its process, of what its peer gets done with as much CPU of its own: both take turns in the same run, so that ratios
-stay on a machine that others use, and times do not: milliseconds grow with the load. Reads go over HTTP from clients in another process;
-the bare ASGI application runs beside ours in one process and sends the same SQL, FastAPI and Fastify run in processes of their own,
-without any middleware. The application is composed as in production, its log lines and metrics included, and traced where a row says
-so. Where a row compares with pgbench or with an ORM's unit of work, it is by throughput. Postgres runs beside it all, without fsync.
-Figures marked with • are steady: when one gets worse by more than 10 %, the next `make bench` says so.
+Written by `make bench`. A ratio is what the application gets done with some CPU of its process, of what its peer gets done with as much
+CPU of its own. Both take turns in many short windows of the same run, and of each the quarter counts that was disturbed least (in process
+a tenth): given are its median and quartiles. Ratios stay on a machine that others use, and times do not: milliseconds grow with the load.
+Reads go over HTTP from clients in another process. The bare ASGI application runs beside ours in one process and sends the same SQL;
+FastAPI and Fastify run in processes of their own, without any middleware. The application is composed as in production, its limits, log
+lines and metrics included, and traced where a row says so. Beside pgbench and an ORM's unit of work it is measured by throughput. Postgres
+runs beside it all, without fsync. Figures marked with • are steady: when one gets worse by more than 10 %, the next `make bench` says so.
 """.strip()
 
 _ROW: Final = re.compile(r"^\| (?P<name>.+?)(?: •)? \| (?P<median>[0-9.,]+)[^|]* \|", re.MULTILINE)
