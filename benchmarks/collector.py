@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from benchmarks.processes import serving
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 
 
 class Taking(BaseHTTPRequestHandler):

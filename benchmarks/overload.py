@@ -19,8 +19,8 @@ from benchmarks.measure import Spread, each, percentile
 from benchmarks.reads import product
 from benchmarks.report import Row
 from benchmarks.stage import Stage
-from entrypoints.children import free_port
 from entrypoints.container import compose
+from entrypoints.development.children import free_port
 from entrypoints.http import create_app
 from shared.api.admission import MOST, Admission
 

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.measure import Clock, clock_of
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 from shared.infra.config import process_environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from benchmarks.peers.bare import PLAIN, bare_app
 from benchmarks.processes import Served, serving
 from benchmarks.report import Row
 from benchmarks.stage import Stage
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 from entrypoints.protocol import bounded
 from modules.catalog.infra.statements import PRODUCT, PRODUCTS
 from shared.api.problems import ProblemWriter

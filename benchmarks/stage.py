@@ -14,10 +14,10 @@ import asyncpg
 import httpx
 
 from benchmarks.asgi import App
-from entrypoints import schemas
-from entrypoints.children import free_port
+from entrypoints.commands import schemas
 from entrypoints.container import Root, compose
-from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development.children import free_port
+from entrypoints.development.embedded import EmbeddedPostgres, EmbeddedValkey
 from entrypoints.http import create_app
 from shared.infra.config import Settings, load
 from shared.infra.db.connections import Connection

@@ -12,17 +12,18 @@ import click
 import msgspec
 import structlog
 
-from entrypoints import columns, demo, dev, docs, schemas, seed
-from entrypoints.cards import cards, names
+from entrypoints.commands import columns, docs, schemas
+from entrypoints.commands.cards import cards, names
+from entrypoints.commands.deliveries import events, tasks
+from entrypoints.commands.doctor.command import doctor
+from entrypoints.commands.ledger import ledger
+from entrypoints.commands.sagas import sagas
+from entrypoints.commands.scaffold.command import new_module
+from entrypoints.commands.tables import COMMANDS
 from entrypoints.container import Root, compose
-from entrypoints.doctor.command import doctor
-from entrypoints.home import DEFAULT, Home
-from entrypoints.operate import events, tasks
-from entrypoints.operate_ledger import ledger
-from entrypoints.operate_sagas import sagas
-from entrypoints.scaffold.command import new_module
+from entrypoints.development import demo, dev, seed
+from entrypoints.development.home import DEFAULT, Home
 from entrypoints.serving import listening, serve_on
-from entrypoints.tables import COMMANDS
 from entrypoints.worker import work
 from shared.infra import config, config_reference
 

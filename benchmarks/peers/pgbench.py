@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from benchmarks.replay import Sent
 from benchmarks.stage import Stage
-from entrypoints.embedded import POSTGRES
+from entrypoints.development.embedded import POSTGRES
 
 APART: Final = 1_000_000
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from entrypoints import docs
-from entrypoints.cards import Card, NoCard, card, cards
+from entrypoints.commands import docs
+from entrypoints.commands.cards import Card, NoCard, card, cards
 from tests.architecture.tree import ROOT, imported, module_names, parse, python_files
 
 CARDS: Final = {card.module: card for card in cards()}

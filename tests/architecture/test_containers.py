@@ -6,9 +6,9 @@ import pytest
 from dependency_injector import containers, providers
 from dependency_injector.errors import Error
 
-from entrypoints.cards import cards
+from entrypoints.commands.cards import cards
+from entrypoints.commands.docs import NOWHERE
 from entrypoints.container import Root, compose, hosted
-from entrypoints.docs import NOWHERE
 from shared.infra.config import ConfigurationError, load
 from shared.module import Module
 from tests.architecture.tree import module_names

@@ -36,7 +36,7 @@ INJECTOR: Final = "Only containers know the injector"
 
 PLANTS: Final = [
     Plant(ENTRY, "shared/infra/upward.py", "import modules.elm.public", r"shared\.infra\.upward -> modules\.elm\.public"),
-    Plant(ENTRY, "modules/elm/container.py", "import entrypoints.embedded", r"modules\.elm\.container -> entrypoints\.embedded"),
+    Plant(ENTRY, "modules/elm/container.py", "import entrypoints.http", r"modules\.elm\.container -> entrypoints\.http"),
     Plant(INSIDE, "modules/elm/domain/store.py", "import modules.elm.infra.store", r"domain\.store -> modules\.elm\.infra\.store"),
     Plant(INSIDE, "modules/elm/api/own_infra.py", "import modules.elm.infra.store", r"api\.own_infra -> modules\.elm\.infra\.store"),
     Plant(INSIDE, "modules/elm/infra/own_api.py", "import modules.elm.api.routes", r"infra\.own_api -> modules\.elm\.api\.routes"),

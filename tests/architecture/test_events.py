@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
+from entrypoints.commands.docs import NOWHERE
 from entrypoints.container import compose
-from entrypoints.docs import NOWHERE
 from shared.domain.events import Event
 from shared.infra.config import load
 from shared.module import Module

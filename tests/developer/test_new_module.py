@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from entrypoints.scaffold.names import Names
-from entrypoints.scaffold.writing import rendered
+from entrypoints.commands.scaffold.names import Names
+from entrypoints.commands.scaffold.writing import rendered
 from tests.architecture import rules
 from tests.architecture.tree import ROOT
 from tests.developer.conftest import PROGRAMS, Execute

@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from entrypoints import describe, tables
+from entrypoints.commands import describe, tables
+from entrypoints.commands.docs import NOWHERE, openapi
 from entrypoints.container import Root, compose
-from entrypoints.docs import NOWHERE, openapi
 from shared.domain.events import Event
 from shared.infra.config import load
 from shared.infra.tasks.upkeep import crons_of

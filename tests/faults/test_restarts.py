@@ -19,10 +19,10 @@ from typing import Final
 import httpx
 import pytest
 
-from entrypoints import schemas
-from entrypoints.children import SHORT_PLACE, free_port
+from entrypoints.commands import schemas
 from entrypoints.container import compose
-from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development.children import SHORT_PLACE, free_port
+from entrypoints.development.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.infra.config import load
 from tests.chassis.waiting import until
 from tests.journeys.buyers import Buyer, at_once, buyers, outcome

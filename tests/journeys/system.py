@@ -14,8 +14,8 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
-from entrypoints.children import Child, free_port
 from entrypoints.container import Root
+from entrypoints.development.children import Child, free_port
 from shared.infra.config import Settings
 from shared.infra.events.registry import Registry
 from tests.chassis.waiting import until

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from entrypoints.commands.ledger import ledger
 from entrypoints.container import Root, compose
-from entrypoints.operate_ledger import ledger
 from modules.payments.infra import store
 from modules.payments.infra.balance_check import BalanceCheck, OutOfBalance
 from shared.domain.page import PageRequest

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from entrypoints import cli, columns
-from entrypoints.children import free_port
-from entrypoints.docs import NOWHERE
-from entrypoints.home import Home
+from entrypoints import cli
+from entrypoints.commands import columns
+from entrypoints.commands.docs import NOWHERE
+from entrypoints.development.children import free_port
+from entrypoints.development.home import Home
 from tests.support.application import environment
 from tests.support.processes import ROOT, program, run, start
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.children import SHORT_PLACE, free_port
+from entrypoints.development.children import SHORT_PLACE, free_port
 from tests.support.processes import run, start
 
 

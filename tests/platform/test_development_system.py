@@ -16,8 +16,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from entrypoints.children import SHORT_PLACE, free_port
-from entrypoints.home import Home
+from entrypoints.development.children import SHORT_PLACE, free_port
+from entrypoints.development.home import Home
 from tests.support.processes import ends, kill, program, run, start
 
 

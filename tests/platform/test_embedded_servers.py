@@ -16,9 +16,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 
-from entrypoints import children, embedded
-from entrypoints.children import Account, Scratch, ServerFailed
-from entrypoints.embedded import AlreadyRunning, EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development import children, embedded
+from entrypoints.development.children import Account, Scratch, ServerFailed
+from entrypoints.development.embedded import AlreadyRunning, EmbeddedPostgres, EmbeddedValkey
 from tests.chassis.waiting import until
 from tests.support.processes import ends, kill, python
 
@@ -27,7 +27,7 @@ PASSWORD: Final = "kept elsewhere"
 SERVES_UNTIL_KILLED: Final = """
 import sys
 from pathlib import Path
-from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development.embedded import EmbeddedPostgres, EmbeddedValkey
 
 home = Path(sys.argv[1])
 postgres = EmbeddedPostgres(home / "postgres", password="kept elsewhere").start()

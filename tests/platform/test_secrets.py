@@ -18,8 +18,8 @@ import structlog
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from entrypoints.children import free_port
 from entrypoints.container import Root
+from entrypoints.development.children import free_port
 from entrypoints.process import build_worker
 from modules.payments.domain.ports import Charge
 from shared.domain.ids import new_id

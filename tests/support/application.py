@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 from litestar import Litestar
 
-from entrypoints import schemas
+from entrypoints.commands import schemas
 from entrypoints.container import Root, compose
 from entrypoints.http import create_app, operations
 from shared.api.middleware import EdgeOptions

@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 import asyncpg
 import httpx
 
+from entrypoints.commands.describe import routes
+from entrypoints.commands.docs import NOWHERE, openapi
 from entrypoints.container import Root
-from entrypoints.describe import routes
-from entrypoints.docs import NOWHERE, openapi
 from entrypoints.http import create_app
 from shared.api.paging import Paging
 from shared.infra.config import Settings, load

@@ -12,7 +12,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import get_docker_host
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development.embedded import EmbeddedPostgres, EmbeddedValkey
 
 Kind = Literal["url", "docker", "embedded"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entrypoints.docs import openapi
+from entrypoints.commands.docs import openapi
 from tests.support.answers import ANSWERS, unseen
 
 WHOLE: pytest.StashKey[list[str]] = pytest.StashKey()

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from entrypoints.children import free_port
-from entrypoints.embedded import EmbeddedValkey
+from entrypoints.development.children import free_port
+from entrypoints.development.embedded import EmbeddedValkey
 from shared.domain.context import Context, Principal, begin
 from shared.infra.cache.cached import Cache, Public
 from shared.infra.cache.store import CacheStore

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from entrypoints.operate import events, tasks
+from entrypoints.commands.deliveries import events, tasks
 from shared.domain.events import Delivery
 from shared.infra.db.transact import Transact
 from shared.infra.events.subscription import On, database

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 from entrypoints.process import build_worker
 from shared.infra.config import Settings
 from tests.chassis.waiting import until

@@ -4,7 +4,7 @@ import httpx
 import msgspec
 import pytest
 
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 from shared.domain.context import current
 from shared.infra.config import Settings
 from shared.infra.events import desk, subscription

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from entrypoints.children import free_port
+from entrypoints.development.children import free_port
 from shared.domain.errors import Busy
 from shared.domain.outbound import CircuitOpen, Unreachable
 from shared.infra.db.connections import Connections, connector

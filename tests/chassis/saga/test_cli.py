@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from click.testing import CliRunner, Result
 
-from entrypoints.operate_sagas import sagas
+from entrypoints.commands.sagas import sagas
 from shared.domain.saga import Saga
 from shared.infra.db.connections import Connection, Connections
 from shared.infra.db.database import Database

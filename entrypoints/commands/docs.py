@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 
-from entrypoints import event_catalogue
-from entrypoints.cards import cards, with_map
+from entrypoints.commands import event_catalogue
+from entrypoints.commands.cards import cards, with_map
 from entrypoints.container import compose
-from entrypoints.home import ROOT
+from entrypoints.development.home import ROOT
 from entrypoints.http import create_app
 from shared.infra import config, config_reference
 from shared.infra.telemetry import configure_logging

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console
 
-from entrypoints import seed
-from entrypoints.children import end_with_parent
+from entrypoints.commands.schemas import done, migrate
 from entrypoints.container import compose
-from entrypoints.embedded import EmbeddedPostgres, EmbeddedValkey
-from entrypoints.home import Home, Secrets, Taken
-from entrypoints.schemas import done, migrate
+from entrypoints.development import seed
+from entrypoints.development.children import end_with_parent
+from entrypoints.development.embedded import EmbeddedPostgres, EmbeddedValkey
+from entrypoints.development.home import Home, Secrets, Taken
 from entrypoints.serving import listening, serve_on
 from shared.infra.config import MIGRATION_URL, Settings, load
 

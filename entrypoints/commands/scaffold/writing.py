@@ -9,7 +9,7 @@ from typing import Final
 
 from minijinja import Environment
 
-from entrypoints.scaffold.names import Names, Refused
+from entrypoints.commands.scaffold.names import Names, Refused
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 ENDING: Final = ".jinja"

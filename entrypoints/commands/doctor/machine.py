@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from redis.exceptions import RedisError
 
-from entrypoints.doctor.findings import Finding, error, note, ok, warning
+from entrypoints.commands.doctor.findings import Finding, error, note, ok, warning
 from shared.infra.config import Settings, variable
 
 OLDEST_PYTHON: Final = (3, 11)

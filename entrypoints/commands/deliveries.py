@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import click
 import msgspec
 
-from entrypoints import columns
+from entrypoints.commands import columns
 from entrypoints.container import Root, hosted
 from shared.domain.errors import DomainError, NotFound
 from shared.infra.events.desk import CursorDesk, CursorRow

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from entrypoints.describe import EventRow, ListenerRow, events
+from entrypoints.commands.describe import EventRow, ListenerRow, events
 from shared.module import Module
 
 HEAD: Final = """# Events

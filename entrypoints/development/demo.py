@@ -18,10 +18,10 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from entrypoints import seed
-from entrypoints.children import Scratch, free_port
-from entrypoints.home import Home
-from entrypoints.shopper import Disappointed, Shopper
+from entrypoints.development import seed
+from entrypoints.development.children import Scratch, free_port
+from entrypoints.development.home import Home
+from entrypoints.development.shopper import Disappointed, Shopper
 
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.05

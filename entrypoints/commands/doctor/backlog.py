@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from entrypoints.doctor.findings import Finding, error, ok, warning
+from entrypoints.commands.doctor.findings import Finding, error, ok, warning
 from shared.infra.db.database import Database
 from shared.infra.events.desk import CursorDesk, CursorRow
 from shared.module import Module

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from entrypoints.home import ROOT
+from entrypoints.development.home import ROOT
 
 LINES: Final = ("Owns", "Publishes", "Listens", "Calls")
 NOTHING: Final = ("nothing", "\u2013")

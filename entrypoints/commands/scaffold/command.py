@@ -3,9 +3,9 @@
 import click
 import msgspec
 
-from entrypoints import docs
-from entrypoints.home import ROOT
-from entrypoints.scaffold import names, writing
+from entrypoints.commands import docs
+from entrypoints.commands.scaffold import names, writing
+from entrypoints.development.home import ROOT
 
 
 @click.command("new-module")

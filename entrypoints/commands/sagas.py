@@ -2,8 +2,8 @@
 
 import click
 
-from entrypoints import columns
-from entrypoints.operate import Composed, document, each, more, one_line, the_one, time
+from entrypoints.commands import columns
+from entrypoints.commands.deliveries import Composed, document, each, more, one_line, the_one, time
 from shared.domain.errors import NotFound
 from shared.infra.saga.desk import SagaDesk, SagaRow, SagaSheet
 from shared.module import Module

@@ -11,10 +11,10 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
+from entrypoints.commands.doctor import machine, postgres
+from entrypoints.commands.doctor.backlog import backlog
+from entrypoints.commands.doctor.findings import SEVERITIES, Finding, Severity, error
 from entrypoints.container import Root, hosted
-from entrypoints.doctor import machine, postgres
-from entrypoints.doctor.backlog import backlog
-from entrypoints.doctor.findings import SEVERITIES, Finding, Severity, error
 from shared.domain.errors import DomainError
 from shared.infra.config import ConfigurationError
 from shared.infra.db.roles import runtime_of
