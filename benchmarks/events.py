@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from asyncio import create_subprocess_exec, sleep
+from asyncio import TaskGroup, create_subprocess_exec, sleep
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
+
+import asyncpg
 
 from benchmarks.logs import Logs, Watch, logs, steadily, working
 from benchmarks.measure import Spread, each, elapsed, percentile
@@ -37,6 +39,11 @@ insert into maker.event (event_id, type, version, key, shard, aggregate_version,
 select 'evt_' || n, 'maker.made', 1, 'thing-' || n % $2, n % $2 % 64, 1 + n / $2,
     jsonb_build_object('thing_id', 'thing-' || n % $2, 'note', n::text), '{}'
 from generate_series(0, $1 - 1) n
+"""
+
+_WRITE_AND_WAIT: Final = """
+with written as (insert into maker.thing values ('of a long transaction', 1) returning 1)
+select pg_advisory_xact_lock(1) from written
 """
 
 
@@ -82,13 +89,16 @@ def heard_by(kept: Logs, watch: Watch) -> Module:
 
 @asynccontextmanager
 async def writing(kept: Logs) -> AsyncIterator[None]:
-    """A transaction that has written and does not end."""
-    await kept.admin.execute("begin")
-    await kept.admin.execute("insert into maker.thing values ('of a long transaction', 1)")
-    try:
-        yield
-    finally:
-        await kept.admin.execute("rollback")
+    """A transaction that has written and does not end: it waits for a lock that we have."""
+    writer = await asyncpg.connect(kept.url)
+    await kept.admin.execute("select pg_advisory_lock(1)")
+    async with TaskGroup() as group:
+        group.create_task(writer.execute(_WRITE_AND_WAIT))
+        try:
+            yield
+        finally:
+            await kept.admin.execute("select pg_advisory_unlock(1)")
+    await writer.close()
 
 
 async def faults(kept: Logs) -> int:

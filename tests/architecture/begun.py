@@ -25,6 +25,7 @@ PLACES: Final = {
     "shared/infra/tracing.py::exporting": "waited for on leaving",
     "shared/api/health.py::HealthService.readiness": "a probe that raises is one that fails: none goes on alone",
     "entrypoints/development/demo.py::race": "a group: its errors are raised where it ends",
+    "benchmarks/events.py::writing": "a group: its errors are raised where it ends",
     "benchmarks/http.py::served": "a group: its errors are raised where it ends",
     "benchmarks/logs.py::steadily": "a group: its errors are raised where it ends",
     "benchmarks/measure.py::each": "a group: its errors are raised where it ends",
