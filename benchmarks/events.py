@@ -1,8 +1,9 @@
 """Events from the commit to their effect: how long it takes, how many go through, and how soon another process takes over."""
 
+import asyncio
 import secrets
 import sys
-from asyncio import TaskGroup, create_subprocess_exec, sleep
+from asyncio import create_subprocess_exec, sleep
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -92,7 +93,7 @@ async def writing(kept: Logs) -> AsyncIterator[None]:
     """A transaction that has written and does not end: it waits for a lock that we have."""
     writer = await asyncpg.connect(kept.url)
     await kept.admin.execute("select pg_advisory_lock(1)")
-    async with TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         group.create_task(writer.execute(_WRITE_AND_WAIT))
         try:
             yield
