@@ -48,12 +48,12 @@ doctor: $(READY) ## Look at this machine, the servers and the backlog, and say h
 
 .PHONY: test
 test: lint types contracts sql $(LINTERS) ## The whole truth: lint, types, contracts, SQL and every test on real servers
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: test-all
 test-all: lint types contracts sql $(LINTERS) ## As test, and the tests that run for minutes, and how much of the code all of them reach
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(WORKERS) -m "" $(ARGS)
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=92
 	@$(BIN)/coverage report --fail-under=100 --include='modules/*/domain/*,shared/domain/*'
