@@ -136,6 +136,16 @@ async def test_who_gives_up_while_waiting_disturbs_nobody(process: Process, wire
     assert waiting.cancelled()
 
 
+async def test_what_was_taken_comes_back_by_the_clock_of_the_server(process: Process, caller: str):
+    limits, brief = process(patience_s=LONG_S), Ask(Quota("brief", 2, 1), caller)
+    await admitted(limits, brief, times=20)
+
+    async def back() -> bool:
+        return not (await limits.take([brief])).wait_s
+
+    await until(back)
+
+
 async def test_without_redis_each_process_lets_a_quota_through_and_no_more(process: Process, caller: str):
     nowhere = "redis://127.0.0.1:1/0"
     for limits in (process(nowhere), process(nowhere)):
