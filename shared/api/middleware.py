@@ -1,7 +1,7 @@
 """The edge: everything that every request goes through, in one pass around the router.
 
-In order: trace, size and host limits, version, CORS, caller, deadline, the route; on the way back security headers and one
-log line. Each is a small function; a request pays a few microseconds for all of them.
+In order: a place, trace, size and host limits, version, CORS, caller, deadline, the route with its rate limit; on the way back security
+headers and one log line. Each is a small function; a request pays a few microseconds for all of them.
 """
 
 import asyncio
