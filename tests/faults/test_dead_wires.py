@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.domain.errors import CommitOutcomeUnknown
-from shared.infra.db import connections, roles
+from shared.infra.db import commit, connections, roles
 from tests.chassis.db.till import connected, move, transact_of
 
 IN_TIME_S = 30.0
@@ -45,6 +45,20 @@ async def test_a_write_without_a_deadline_has_an_unknown_outcome(proxy, admin, i
         proxy.swallow()
         with pytest.raises(CommitOutcomeUnknown):
             await database.fetch("update account set balance = 7 where id = 'a'")
+
+
+async def test_a_transaction_that_was_given_up_says_so_and_leaves_its_wire_to_nobody(proxy, admin, monkeypatch):
+    monkeypatch.setattr(commit, "ROLLBACK_TIMEOUT_S", 0.1)
+
+    async def deposit(unit):
+        proxy.swallow()
+        await move(unit, "a", 5)
+
+    async with connected(proxy.url, limit=1) as database, asyncio.timeout(IN_TIME_S):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await transact_of(database)(deposit)
+        assert await database.fetchval("select balance from account where id = 'a'") == 100
 
 
 async def test_a_transaction_without_a_deadline_runs_again_on_another_wire(proxy, admin, impatient):

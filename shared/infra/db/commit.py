@@ -65,6 +65,7 @@ async def roll_back(connection: Connection, error: BaseException) -> None:
             await connection.execute("ROLLBACK")
     except Exception:  # noqa: BLE001 - whatever it is, the connection is of no use any more
         connection.terminate()
+        return
     if connection.is_in_transaction():
         connection.terminate()
 

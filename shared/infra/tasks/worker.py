@@ -16,7 +16,7 @@ from shared.infra.events.envelope import Undeliverable
 from shared.infra.events.registry import Registry
 from shared.infra.events.wakeup import Wakeup
 from shared.infra.hosted import Hosted
-from shared.infra.supervisor import Loop, Supervisor, ended, idle
+from shared.infra.supervisor import Loop, Supervisor, ended, idle, outage
 from shared.infra.tasks.claimed import Claimed, ClaimLost
 from shared.infra.tasks.claims import CLAIM_S, Claims, Outcome
 from shared.infra.tasks.processes import Processes
@@ -169,8 +169,11 @@ class Bench:
         while outcomes:
             try:
                 ours = await self._claims.settle(outcomes)
-            except Exception:
-                log.exception("outcomes_not_stored", module=self._module.name, tasks=len(outcomes))
+            except Exception as error:
+                if reason := outage(error):
+                    log.warning("outcomes_wait", module=self._module.name, tasks=len(outcomes), reason=reason)
+                else:
+                    log.exception("outcomes_not_stored", module=self._module.name, tasks=len(outcomes))
                 await asyncio.sleep(AGAIN_S)
                 outcomes = [outcome for outcome in outcomes if monotonic() < outcome.task.ends]
                 continue

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import asyncpg
+import pytest
 
 from shared.infra.db.database import Database
 from shared.infra.events import dispatcher
@@ -37,6 +38,35 @@ async def test_a_commit_of_another_process_rings_here(two: Two):
         async with asyncio.timeout(60):
             await ear.wait()
         stop.set()
+    await connections.close()
+
+
+async def test_the_last_notification_of_a_session_is_heard_when_that_has_ended(two: Two, caplog: pytest.LogCaptureFixture):
+    connections = connect(two.url)
+    log_in = connections._connect
+    sessions: list[Any] = []
+
+    async def noted(role: str) -> Any:
+        sessions.append(await log_in(role))
+        return sessions[-1]
+
+    connections._connect = noted
+    wakeup = Wakeup([Database(connections, "keeper")])
+    ear = wakeup.ear("maker")
+    stop = asyncio.Event()
+    running = asyncio.create_task(wakeup.run(stop))
+
+    async def has_listener() -> bool:
+        return bool(sessions and sessions[0]._listeners)
+
+    await until(has_listener)
+    [session] = sessions
+    session._process_notification(0, CHANNEL, "maker")  # as the driver does, which calls listeners a moment later
+    session.terminate()
+    stop.set()
+    await asyncio.gather(running, return_exceptions=True)
+    assert ear.is_set()
+    assert caplog.text == ""
     await connections.close()
 
 
