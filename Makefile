@@ -11,7 +11,6 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 LINTERS := tests/contract/node_modules/.ready
-BENCH_READY := .venv/.bench-ready
 FASTIFY := benchmarks/peers/fastify
 FASTIFY_READY := $(FASTIFY)/node_modules/.package-lock.json
 WHICH_PYTHON := import sys; print(sys.base_prefix, sys.version)
@@ -59,7 +58,7 @@ test-all: lint types contracts sql $(LINTERS) ## As test, and the tests that run
 	@$(BIN)/coverage report --fail-under=100 --include='modules/*/domain/*,shared/domain/*'
 
 .PHONY: bench
-bench: $(READY) $(BENCH_READY) $(FASTIFY_READY) ## What the application costs, beside its peers; writes benchmarks/RESULTS.md (ARGS="--only reads,stack")
+bench: $(READY) $(FASTIFY_READY) ## What the application costs, beside its peers; writes benchmarks/RESULTS.md (ARGS="--only reads,stack")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lint
@@ -107,7 +106,6 @@ openapi: $(READY) ## Print the OpenAPI document
 lock: $(READY) ## Resolve the dependencies anew (LOCK_ARGS=--upgrade to raise them)
 	@$(COMPILE) $(LOCK_ARGS) -o requirements.lock
 	@$(COMPILE) $(LOCK_ARGS) --extra dev -o requirements-dev.lock
-	@$(COMPILE) $(LOCK_ARGS) --extra dev --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
 
 .PHONY: clean
 clean: $(READY) ## Remove the development system's data; the next run begins anew
@@ -127,10 +125,6 @@ $(READY): requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat --editable .
-	@touch $@
-
-$(BENCH_READY): requirements-bench.lock $(READY)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(FASTIFY_READY): $(FASTIFY)/package-lock.json # a peer that may be absent: the benchmarks then say so

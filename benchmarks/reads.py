@@ -91,10 +91,6 @@ async def rows(stage: Stage) -> list[Row]:
 
 async def beside_orm(reading: Reading, few: Load, page: Load) -> list[Row]:
     names = ("GET product, whole stack / FastAPI + SQLAlchemy ORM", f"list of {PAGE} x 3, whole stack / FastAPI + SQLAlchemy ORM")
-    try:
-        import fastapi  # noqa: F401, PLC0415 - `make bench` installs it, and nothing else needs it
-    except ImportError:
-        return [Row(name, None, goal, note="FastAPI is not here") for name, goal in zip(names, (5, 10), strict=True)]
     port = free_port()
     url = reading.stage.url("tenon_catalog", "postgresql+asyncpg")
     async with serving([sys.executable, "-m", "benchmarks.peers.orm", str(port), url], {}, port, page.paths[0]) as peer:

@@ -11,7 +11,7 @@ import pytest
 from tests.architecture.tree import PACKAGES, ROOT, files, imported, parse, python_files
 
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS: Final = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
+LOCKS: Final = ("requirements.lock", "requirements-dev.lock")
 
 FORBIDDEN: Final = re.compile(
     r"p[y]pi\.org|p[y]thonhosted|registry\.np[m]js|deb\.deb[i]an\.org|/w[o]rk/|/h[o]me/[a-z]|/r[o]ot/|/o[p]t/[a-z]"
@@ -55,7 +55,6 @@ def names(requirements: list[str]) -> list[str]:
 
 RUNTIME: Final = names(PROJECT["project"]["dependencies"])
 DEVELOPMENT: Final = names(PROJECT["project"]["optional-dependencies"]["dev"])
-MEASURING: Final = names(PROJECT["project"]["optional-dependencies"]["bench"])
 
 
 def texts() -> list[tuple[str, str]]:
@@ -107,7 +106,7 @@ def test_a_lock_is_hashed_and_without_addresses(lock: str):
 
 def test_the_locks_are_in_step_with_the_declared_dependencies():
     texts = [(ROOT / lock).read_text(encoding="utf-8") for lock in LOCKS]
-    for lock, text, declared in zip(LOCKS, texts, (RUNTIME, RUNTIME + DEVELOPMENT, RUNTIME + DEVELOPMENT + MEASURING), strict=True):
+    for lock, text, declared in zip(LOCKS, texts, (RUNTIME, RUNTIME + DEVELOPMENT), strict=True):
         locked = set(re.findall(r"^([a-z0-9][a-z0-9.-]*)==", text, flags=re.MULTILINE))
         assert [name for name in declared if name not in locked] == [], lock
     for narrow, wide in pairwise(texts):
@@ -117,11 +116,9 @@ def test_the_locks_are_in_step_with_the_declared_dependencies():
 
 def test_every_declared_dependency_has_a_job():
     ours = set().union(*(imported(parse(path)) for path in python_files(*PACKAGES)))
-    tests = ours.union(*(imported(parse(path)) for path in python_files("tests")))
+    tests = ours.union(*(imported(parse(path)) for path in python_files("benchmarks", "tests")))
     unused = [name for name in RUNTIME if name not in USED_AS_PROGRAM and not _imports(name, ours)]
     unused += [name for name in DEVELOPMENT if name not in USED_AS_PROGRAM and not _imports(name, tests)]
-    benchmarks = set().union(*(imported(parse(path)) for path in python_files("benchmarks")))
-    unused += [name for name in MEASURING if not _imports(name, benchmarks)]
     unused += [name for name, (file, text) in USED_AS_PROGRAM.items() if text not in (ROOT / file).read_text(encoding="utf-8")]
     assert unused == []
 
