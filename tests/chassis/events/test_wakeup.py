@@ -121,7 +121,11 @@ async def test_the_session_that_listens_is_opened_again_when_it_was_ended(two: T
     await running
 
 
-LISTENERS = "select pid from pg_stat_activity where datname = current_database() and query ilike '%listen%' and pid <> pg_backend_pid()"
+LISTENERS = """
+    select pid from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and (query ilike 'listen%' or query like '%pg_notify%')
+"""
+"""By what the one session that listens has said last: LISTEN, or a notice of its own."""
 
 
 async def listening(two: Two, number: int) -> bool:
