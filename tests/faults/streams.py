@@ -3,9 +3,9 @@
 import asyncio
 import signal
 import sys
+from typing import Any
 
 import uvicorn
-from litestar.types import Receive, Scope, Send
 
 from entrypoints.ending import Ending
 from entrypoints.serving import Server, listening
@@ -17,7 +17,12 @@ def say(what: str) -> None:
     sys.stdout.flush()
 
 
-async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+async def endless(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+        return
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
@@ -28,7 +33,7 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
 
 def main() -> None:
     lifecycle, ending = Lifecycle(), Ending(drain_s=3600.0)
-    config = uvicorn.Config(endless, loop="uvloop", http="httptools", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(endless, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
     server = Server(config, lifecycle, ending, serving=lambda: None)
     signal.signal(signal.SIGTERM, server.handle_exit)
     with listening("127.0.0.1", 0) as listener:

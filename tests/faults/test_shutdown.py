@@ -31,6 +31,7 @@ from tests.journeys.system import Api, Running, System, nothing_running
 from tests.support.collector import collector, spans_in
 from tests.support.processes import start
 from tests.support.shop import Goods, Shop
+from tests.support.time import MODULES
 
 BOOKED: Final = "payments.ledger_transaction"
 PLACED: Final = "orders.event"
@@ -39,6 +40,20 @@ MAILED: Final = "notifications.notification"
 VARIANTS: Final = "catalog.variant"
 LAST_SPANS: Final = {CARRIED: "receive notifications.orders", MAILED: "process orders.order_paid"}
 """Of a worker that was in the middle of writing to these tables."""
+
+FINISHED: Final = {
+    CARRIED: "select count(*) from notifications.task where kind like 'event:%'",
+    MAILED: "select count(*) from notifications.task where kind like 'event:%' and state = 'done'",
+}
+"""What there is of it when it has ended."""
+
+CLAIMED: Final = " union all ".join(
+    f"""
+    select '{module}: ' || kind || ' ' || state from {module}.task where state = 'claimed'
+    union all select '{module}: ' || name || ' ' || state from {module}.saga where claimed_until > now()
+    """
+    for module in MODULES
+)
 
 SOLD: Final = (201, "")
 CUT: Final = (503, "deadline_exceeded")
@@ -218,12 +233,15 @@ async def test_a_worker_ends_what_it_has_begun_and_another_one_repeats_nothing(
     goods, crowd, keys = await crowd_of(stays)
     bought = await at_once(buyer.completes(stays, key=key) for buyer, key in zip(crowd, keys, strict=True))
     assert {outcome(answer) for answer in bought} == {SOLD}
+    done_before = await system.admin.fetchval(FINISHED[table])
     async with system.locked(table):
         worker = system.start_worker(**LONG_DRAIN, **traces.environ)
         await system.stuck(least=1)
         worker.child.ask(signal.SIGTERM)
         await says(worker, "stopping")
     await ended_well(system, worker)
+    assert await system.admin.fetch(CLAIMED) == []
+    assert await system.admin.fetchval(FINISHED[table]) > done_before
     assert traces.names()[LAST_SPANS[table]] > 0
     await assert_all_paid_once(system, goods, crowd)
     assert await system.admin.fetchval(REPEATED.format(module="notifications")) == 0
@@ -240,6 +258,7 @@ async def test_a_worker_passes_on_the_sagas_that_it_goes_on_with(system: System,
         worker.child.ask(signal.SIGTERM)
         await says(worker, "stopping")
     await ended_well(system, worker)
+    assert await system.admin.fetch(CLAIMED) == []
     await assert_all_paid_once(system, goods, crowd)
     assert await system.admin.fetchval(REPEATED.format(module="payments")) == 0
 
