@@ -1,12 +1,21 @@
 """How a process comes to its end: a first signal asks for it, a second one cuts it short."""
 
 import asyncio
+import signal
 from time import monotonic
 from types import FrameType
 from typing import Final
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, whoever runs it, and a terminal that is closed."""
+
 SAME_WISH_S: Final = 0.5
 """A terminal, a container and a parent may each pass on the same signal."""
+
+
+def wishes() -> list[signal.Signals]:
+    """The signals that mean it: what was started with `nohup` goes on when its terminal is closed."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class Ending:

@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrypoints.container import compose
-from entrypoints.ending import Ending
+from entrypoints.ending import Ending, wishes
 from entrypoints.http import create_app
 from entrypoints.protocol import bounded
 from shared.api.health import Lifecycle
@@ -130,7 +130,7 @@ def is_stream(connection: HttpToolsProtocol) -> bool:
 
 
 def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, serving: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM: what was begun may end, then the lifespan stops what it started.
+    """Serve until a signal ends it: what was begun may end, then the lifespan stops what it started.
 
     `serving` is called as soon as requests are answered. Raises SystemExit when it did not end well.
     """
@@ -144,7 +144,7 @@ def serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool, 
         proxy_headers=False,
     )  # fmt: skip
     server = Server(config, lifecycle, ending, serving=serving, notice_s=settings.notice_seconds)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in wishes():
         signal.signal(number, server.handle_exit)  # from here on it is a wish, and no exception in the middle of anything
     server.run([listener])
     log.info("stopped", after_s=round(ending.elapsed, 1))

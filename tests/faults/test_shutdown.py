@@ -1,4 +1,4 @@
-"""SIGTERM at a process in the middle of its work: nothing that was begun is lost, nothing is done twice, and the process ends well.
+"""A signal to a process in the middle of its work: nothing that was begun is lost, nothing is done twice, and the process ends well.
 
 A lock on a table makes sure that it is the middle: everybody who comes to write there waits until the test lets them go on.
 """
@@ -216,7 +216,7 @@ async def test_what_takes_longer_than_it_may_is_cut_and_leaves_nothing_behind(sy
     async with system.locked(VARIANTS):
         creating = asyncio.create_task(door.client.post("/v1/products", json=stool, headers=door.shop.admin))
         await system.stuck(least=1)
-        door.child.ask(signal.SIGTERM)
+        door.child.ask(signal.SIGHUP)
         answer = await creating
         await until(lambda: system.admin.fetchval(NONE_OPEN))
     assert (*outcome(answer), answer.headers["connection"]) == (*CUT, "close")
@@ -255,7 +255,7 @@ async def test_a_worker_passes_on_the_sagas_that_it_goes_on_with(system: System,
     async with system.locked(PLACED):
         worker = system.start_worker(**LONG_DRAIN)
         await system.stuck(least=1)
-        worker.child.ask(signal.SIGTERM)
+        worker.child.ask(signal.SIGINT)
         await says(worker, "stopping")
     await ended_well(system, worker)
     assert await system.admin.fetch(CLAIMED) == []
