@@ -15,6 +15,7 @@ from shared.domain.context import Context, begin, current
 from shared.domain.errors import Unavailable
 from shared.infra.cache.flights import Flights
 from shared.infra.cache.store import CacheStore, Found
+from shared.infra.tracing import traced
 
 LARGEST: Final = 1_048_576
 PATIENCE_S: Final = 0.25
@@ -77,8 +78,9 @@ class Cache(Generic[Q, A]):
         """Raises what `read` raises, and OutboundInTransaction; never because of Redis."""
         guard.outbound("a cached read")
         place = f"{self._shape}:{_digest(msgspec.msgpack.encode(question))}"
-        answer, cost = await self._flights.join(place, lambda: self._counted(question, place))
-        current().bear(cost)
+        asking = current()
+        answer, cost = await self._flights.join(place, lambda: self._counted(question, place, asking))
+        asking.bear(cost)
         return answer
 
     def changed(self) -> None:
@@ -89,10 +91,12 @@ class Cache(Generic[Q, A]):
         """For subscriptions. Raises Unavailable: it is to be called again."""
         await self._store.renew(self._name, insist=True)
 
-    async def _counted(self, question: Q, place: str) -> tuple[A, Context]:
-        cost = Context(sent={})
+    async def _counted(self, question: Q, place: str, first: Context) -> tuple[A, Context]:
+        """In the trace of the first of those who ask, and with nothing else of theirs."""
+        cost = Context(trace_id=first.trace_id, traceparent=first.traceparent, sent={})
         begin(cost)
-        return await self._find(question, place), cost
+        with traced(f"cache {self._name}"):
+            return await self._find(question, place), cost
 
     async def _find(self, question: Q, place: str) -> A:
         try:
