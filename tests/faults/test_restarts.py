@@ -31,6 +31,8 @@ from tests.journeys.system import PATIENCE_S, Api, System, nothing_running
 from tests.support.application import environment
 from tests.support.shop import ADDRESS, Goods
 
+pytestmark = pytest.mark.slow
+
 BOOKED: Final = "payments.ledger_transaction"
 VARIANTS: Final = "catalog.variant"
 

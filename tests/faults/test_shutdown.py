@@ -33,6 +33,8 @@ from tests.support.processes import start
 from tests.support.shop import Goods, Shop
 from tests.support.time import MODULES
 
+pytestmark = pytest.mark.slow
+
 BOOKED: Final = "payments.ledger_transaction"
 PLACED: Final = "orders.event"
 CARRIED: Final = "notifications.task"
