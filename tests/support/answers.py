@@ -21,7 +21,7 @@ ANSWERS: Final[set[Answer]] = set()
 WITHOUT_USE_CASE: Final = {
     (operation, code)
     for operation in ("getKeySet", "readLiveness", "readReadiness", "readStartup")
-    for code in ("busy", "deadline_exceeded", "internal_error", "rate_limited", "unavailable")
+    for code in ("busy", "deadline_exceeded", "internal_error", "overloaded", "rate_limited", "unavailable")
 }
 """They answer out of the process's memory, so that a test cannot bring these about from outside; the edge around them may."""
 
@@ -34,10 +34,13 @@ async def remember(response: httpx.Response) -> None:
 
 
 def unseen(document: bytes, answers: Iterable[Answer]) -> list[str]:
-    """What the documentation promises and no answer has kept, a line for each."""
+    """What the documentation promises and no answer has kept: a line for each code, with the operations."""
     paths: Mapping[str, Any] = msgspec.json.decode(document)["paths"]
     seen = {(name, code) for method, path, code in answers for name in _asked(paths, method, path)}
-    return [f"{name}: {code}" for name, code in sorted({*promised(paths)} - seen - WITHOUT_USE_CASE)]
+    missing: dict[str, list[str]] = {}
+    for name, code in sorted({*promised(paths)} - seen - WITHOUT_USE_CASE):
+        missing.setdefault(code, []).append(name)
+    return [f"{code} of {', '.join(names)}" for code, names in sorted(missing.items())]
 
 
 def promised(paths: Mapping[str, Any]) -> Iterator[Refusal]:

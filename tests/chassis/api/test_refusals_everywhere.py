@@ -12,7 +12,7 @@ from entrypoints.http import create_app
 from shared.api.health import Lifecycle
 from shared.api.options import OPT_OPERATION, OPT_USE_CASES
 from shared.api.problems import status_of
-from shared.api.refusals import DeadlineExceeded, InternalError, RateLimited, SlowRequest
+from shared.api.refusals import DeadlineExceeded, InternalError, Overloaded, RateLimited, SlowRequest
 from shared.domain.errors import Busy, CommitOutcomeUnknown, DomainError, Unavailable
 from shared.domain.once import AnswerTooLarge, InFlight, KeyReused
 from tests.chassis.api.test_whole_application import EVERY_ROLE, document, operations, send
@@ -22,8 +22,8 @@ from tests.support.tokens import bearer
 __all__ = ["document"]
 
 ANYWHERE: Final[tuple[type[DomainError], ...]] = (
-    AnswerTooLarge, Busy, CommitOutcomeUnknown, DeadlineExceeded, InFlight, InternalError, KeyReused, RateLimited, SlowRequest,
-    Unavailable,
+    AnswerTooLarge, Busy, CommitOutcomeUnknown, DeadlineExceeded, InFlight, InternalError, KeyReused, Overloaded, RateLimited,
+    SlowRequest, Unavailable,
 )  # fmt: skip
 WAITS_FOR_NOTHING: Final = {"getKeySet", "readLiveness", "readReadiness", "readStartup"}
 """They have no use case that could fail."""
