@@ -1,8 +1,9 @@
 """`tenon events` and `tenon tasks`: what an operator asks about work that is not done, and what can be done about it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final, TypeVar
 
 import click
@@ -17,6 +18,7 @@ from shared.infra.tasks.desk import TaskDesk, TaskRow, TaskSheet
 from shared.module import Module
 
 T = TypeVar("T")
+R = TypeVar("R", TaskRow, SagaRow)
 Composed = Callable[[], Root]
 
 STATES: Final = ("ready", "claimed", "blocked", "dead", "done", "discarded")
@@ -37,7 +39,7 @@ def find(composed: Composed, state: str | None, kind: str | None, key: str | Non
     async def ask(module: Module) -> list[TaskRow]:
         return await _desk(module).list(state=state, kind=kind, key=key, before=before, limit=limit)
 
-    rows = sorted((row for found in each(composed(), ask) for row in found), key=lambda row: row.id, reverse=True)[:limit]
+    rows = newest(each(composed(), ask), limit)
     columns.show(
         ("id", "kind", "key", "state", "tries", "due", "last error"),
         [(row.id, row.kind, row.key or "", row.state, str(row.attempts), time(row.due_at), one_line(row.last_error)) for row in rows],
@@ -201,6 +203,11 @@ def the_one(answers: list[T], what: str) -> T:
     if not answers:
         raise click.ClickException(f"there is no {what}")
     return answers[0]
+
+
+def newest(found: Iterable[Iterable[R]], limit: int) -> list[R]:
+    """The rows of all modules together: their ids are in the order of time."""
+    return sorted(chain.from_iterable(found), key=lambda row: row.id, reverse=True)[:limit]
 
 
 def more(rows: Sequence[TaskRow | SagaRow], limit: int) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from entrypoints.commands import columns
-from entrypoints.commands.deliveries import Composed, document, each, more, one_line, the_one, time
+from entrypoints.commands.deliveries import Composed, document, each, more, newest, one_line, the_one, time
 from shared.domain.errors import NotFound
 from shared.infra.saga.desk import SagaDesk, SagaRow, SagaSheet
 from shared.module import Module
@@ -28,7 +28,7 @@ def find(composed: Composed, state: str | None, key: str | None, before: str | N
     async def ask(module: Module) -> list[SagaRow]:
         return await _desk(module).list(state=state, key=key, before=before, limit=limit)
 
-    rows = sorted((row for found in each(composed(), ask) for row in found), key=lambda row: row.id, reverse=True)[:limit]
+    rows = newest(each(composed(), ask), limit)
     lines = []
     for row in rows:
         progress = (row.state, str(row.position), str(row.attempts), time(row.started_at))

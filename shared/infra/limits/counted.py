@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from shared.domain.limits import Ask
 from shared.infra.limits.buckets import Level
+from shared.infra.telling import told
 
 UNBOUNDED: Final = 2**52
 """A capacity that no debt reaches: what has been let through elsewhere is counted whatever there is."""
@@ -86,10 +87,10 @@ class CountedBuckets:
             async with asyncio.timeout(self._patience_s):
                 levels = await self._levels([taking.command for taking in batch])
         except (RedisError, OSError, TimeoutError) as error:
-            _fail([*batch, *self._waiting], Unanswered(repr(error)))
+            _fail([*batch, *self._waiting], Unanswered(told(error)))
             self._waiting = []
         except BaseException as error:
-            _fail(batch, Unanswered(repr(error)))
+            _fail(batch, Unanswered(told(error)))
             raise
         else:
             for taking, level in zip(batch, levels, strict=True):
