@@ -10,10 +10,11 @@ import socket
 import sysconfig
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 from urllib.parse import quote
 
 from entrypoints.development.children import LINUX, Account, Child, Scratch, ServerFailed, attempt, free_port
@@ -33,12 +34,52 @@ class NotStarted(RuntimeError):
     """The server was asked for something that only a running one has."""
 
 
-class EmbeddedPostgres:
+class EmbeddedServer(ABC):
+    """One process, whose data lies in a home of its own or in a folder that goes with it."""
+
+    ENDED_BY: ClassVar[tuple[signal.Signals, ...]]
+    """The signals that ask it to end, in turn."""
+
+    def __init__(self, home: Path | None, port: int | None, password: str | None) -> None:
+        self._home = home
+        self._asked_port = port
+        self._password = password or secrets.token_urlsafe(24)
+        self._scratch: Scratch | None = None
+        self._child: Child | None = None
+        self.port = 0
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise NotStarted("start the server first")
+        return self._child.pid
+
+    @abstractmethod
+    def start(self) -> Self: ...
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop(*self.ENDED_BY)
+            self._child = None
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+class EmbeddedPostgres(EmbeddedServer):
     """Postgres 18 on 127.0.0.1, with password authentication.
 
     With a `home` the data is durable: the next start continues with it, also after a crash, and `password` must be the
     same; nothing lies anywhere else. Without one it is thrown away at the end and nothing is synced to the disk.
     """
+
+    ENDED_BY = (signal.SIGINT, signal.SIGQUIT)
 
     def __init__(
         self, home: Path | None = None, *, port: int | None = None, password: str | None = None,
@@ -46,24 +87,13 @@ class EmbeddedPostgres:
     ) -> None:  # fmt: skip
         if home is not None and password is None:
             raise ValueError("a durable server needs a password that is kept elsewhere")
-        self._home = home
-        self._asked_port = port
-        self._password = password or secrets.token_urlsafe(24)
+        super().__init__(home, port, password)
         self._max_connections = max_connections
         self._settings = dict(settings or {})
         self._account: Account | None = None
-        self._scratch: Scratch | None = None
-        self._child: Child | None = None
-        self.port = 0
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
-
-    @property
-    def pid(self) -> int:
-        if self._child is None:
-            raise NotStarted("start the server first")
-        return self._child.pid
 
     def start(self) -> Self:
         try:
@@ -78,14 +108,6 @@ class EmbeddedPostgres:
             self.stop()
             raise
         return self
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(signal.SIGINT, signal.SIGQUIT)
-            self._child = None
-        if self._scratch is not None:
-            self._scratch.remove()
-            self._scratch = None
 
     def _folder(self) -> Path:
         """Where the account can reach the data: permissions of the folders above are not ours to change."""
@@ -152,32 +174,17 @@ class EmbeddedPostgres:
         self._child = child = Child(command, log, account=self._account, death=signal.SIGINT)
         child.wait_until(lambda: _state_of(data) == (child.pid, "ready"))
 
-    def __enter__(self) -> Self:
-        return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
-
-
-class EmbeddedValkey:
+class EmbeddedValkey(EmbeddedServer):
     """Valkey on 127.0.0.1 with a password; with a `home` it keeps its data there, without one it keeps nothing."""
 
+    ENDED_BY = (signal.SIGTERM,)
+
     def __init__(self, home: Path | None = None, *, port: int | None = None, password: str | None = None) -> None:
-        self._home = home
-        self._asked_port = port
-        self._password = password or secrets.token_urlsafe(24)
-        self._scratch: Scratch | None = None
-        self._child: Child | None = None
-        self.port = 0
+        super().__init__(home, port, password)
 
     def url(self, database: int = 0) -> str:
         return f"redis://:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
-
-    @property
-    def pid(self) -> int:
-        if self._child is None:
-            raise NotStarted("start the server first")
-        return self._child.pid
 
     def start(self) -> Self:
         try:
@@ -187,14 +194,6 @@ class EmbeddedValkey:
             self.stop()
             raise
         return self
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(signal.SIGTERM)
-            self._child = None
-        if self._scratch is not None:
-            self._scratch.remove()
-            self._scratch = None
 
     def _folder(self) -> Path:
         if self._home is None:
@@ -223,12 +222,6 @@ class EmbeddedValkey:
                 return connection.recv(64).startswith(b"+OK")
         except OSError:
             return False
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
 
 
 def _valkey() -> Path:
