@@ -54,11 +54,12 @@ left join price c on c.variant_id = v.id and c.currency = $2
 where v.id = any($1)
 """
 
-_BELOW: Final = """below (id) as (
+BELOW: Final = """below (id) as (
     select ${place}::text collate "C"
     union all
     select c.id from below b join category c on c.parent_id = b.id
-),"""
+)"""
+"""A category and all below it, for a statement that begins `with recursive`; `place` is that of its parameter."""
 
 
 class Shape(NamedTuple):
@@ -82,7 +83,7 @@ def _products(sort: Sort, shape: Shape) -> str:
     column, direction = sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc"
     order = ", ".join(f"{key} {direction}" for key in (*_walked(shape), f"p.{column}", "p.id"))
     return f"""
-with recursive {_BELOW.format(place=3) if shape.category else ""}
+with recursive {BELOW.format(place=3) + "," if shape.category else ""}
 page as (
     select one.* from unnest($1::text[]) as s (status) {"cross join below b" if shape.category else ""} cross join lateral (
         select p.* from product p where {_within(column, shape)}
@@ -123,7 +124,7 @@ def _search(*, category: bool, after: bool) -> str:
     """
     last = 4 + category
     return f"""
-with recursive {_BELOW.format(place=4) if category else ""}
+with recursive {BELOW.format(place=4) + "," if category else ""}
 wanted (query) as (
     select string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''':*', ' & ')::tsquery
     from unnest(to_tsvector('simple', $1))

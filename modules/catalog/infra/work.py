@@ -9,6 +9,7 @@ from modules.catalog.domain.category import Category
 from modules.catalog.domain.errors import CategoryUnknown
 from modules.catalog.domain.product import Product
 from modules.catalog.infra.refusals import translated
+from modules.catalog.infra.statements import BELOW
 from modules.catalog.infra.tables import PRODUCT, VARIANT, map_aggregates
 from shared.domain.errors import NotFound
 from shared.infra.db.recording import Recording
@@ -35,13 +36,7 @@ select max(depth) from below
 """
 
 
-_BELOW: Final = """
-with recursive below (id) as (
-    select $1::text collate "C"
-    union all
-    select c.id from below b join category c on c.parent_id = b.id
-)
-"""
+_BELOW: Final = f"with recursive {BELOW.format(place=1)}"
 _CHOSEN: Final = "p.status <> 'archived' and ($1 is null or p.category_id = any(array(select id from below)))"
 _NUMBER: Final = f"{_BELOW} select count(*) from product p where {_CHOSEN}"  # noqa: S608 - constants of ours, here and below
 # product_pkey
